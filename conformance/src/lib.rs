@@ -1,0 +1,1 @@
+//! What "correct" means for Gatewright.

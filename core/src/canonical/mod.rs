@@ -1,0 +1,15 @@
+//! The one canonical form: of request targets and authorities, of match values, of rewrite results ([R-P11]).
+//!
+//! Almost every routing mistake with a CVE is two readings of one request. Here a request is read once; what
+//! is matched is what is forwarded, and configured values go through the same functions.
+
+mod authority;
+mod refusal;
+mod target;
+
+pub use authority::{Host, HostKind, RequestAuthority};
+pub use refusal::Refusal;
+pub use target::{CanonicalTarget, TargetForm};
+
+pub(crate) use authority::parse_authority;
+pub(crate) use target::{canonical_config_path, canonical_target, split_form};

@@ -1,0 +1,387 @@
+//! The answer to a request, as plain data borrowed from the table and the request.
+//!
+//! A decision carries small ids; the [`Table`](crate::Table) turns them into names. Carrying it out is the
+//! work of [`apply`](crate::apply).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::canonical::Refusal;
+use crate::model::cors::Cors;
+use crate::model::filter::{HeaderModifier, Mirror, Scheme};
+use crate::model::retry::Retry;
+use crate::model::session::SessionPersistence;
+use crate::request::Pick;
+use crate::table::{BackendId, ListenerId, MatchId, RouteId, RuleId};
+
+/// What is to be done with a request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Decision<'a> {
+    /// Send it to a backend.
+    Forward(Forward<'a>),
+    /// Answer with a redirect.
+    Redirect(Redirect<'a>),
+    /// Answer with a status.
+    Respond(Respond<'a>),
+}
+
+impl<'a> Decision<'a> {
+    /// The match that gave the decision; `None` when no match did (404, 421, a refusal).
+    pub fn matched(&self) -> Option<Matched> {
+        match self {
+            Self::Forward(d) => Some(d.matched),
+            Self::Redirect(d) => Some(d.matched),
+            Self::Respond(d) => d.matched,
+        }
+    }
+
+    /// The status code, when the decision is an answer.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Forward(_) => None,
+            Self::Redirect(d) => Some(d.status),
+            Self::Respond(d) => Some(d.status),
+        }
+    }
+}
+
+/// Which match of which rule of which route, on which listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Matched {
+    /// The listener.
+    pub listener: ListenerId,
+    /// The route.
+    pub route: RouteId,
+    /// The rule.
+    pub rule: RuleId,
+    /// The match.
+    pub match_: MatchId,
+}
+
+/// Send the request to a backend.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Forward<'a> {
+    /// What matched.
+    pub matched: Matched,
+    /// The backend ([B-1]).
+    pub backend: BackendId,
+    /// The only target that may be forwarded ([R-P11]).
+    pub target: Target<'a>,
+    /// The only authority that may be forwarded: the client's spelling unless rewritten ([R-H4], [F-30]).
+    /// `None` only for an HTTP/1.0 request without Host.
+    pub authority: Option<&'a str>,
+    /// Edits of the request's header fields.
+    pub request_headers: HeaderEdits<'a>,
+    /// Edits of the response, whoever makes it ([F-7]).
+    pub response: ResponseEdits<'a>,
+    /// Backends that get a copy.
+    pub mirrors: Mirrors<'a>,
+    /// Timeouts ([TO-1]).
+    pub timeouts: Timeouts,
+    /// Retries ([RT-1]).
+    pub retry: Option<&'a Retry>,
+    /// Session persistence ([SP-1]).
+    pub session: Option<&'a SessionPersistence>,
+}
+
+/// Answer with a redirect.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Redirect<'a> {
+    /// What matched.
+    pub matched: Matched,
+    /// 301, 302, 303, 307 or 308.
+    pub status: StatusCode,
+    /// Value of the `Location` field; render it with `to_string`.
+    pub location: Location<'a>,
+    /// Edits of the response ([F-7]).
+    pub response: ResponseEdits<'a>,
+}
+
+/// Answer with a status and an empty body.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Respond<'a> {
+    /// What matched, if something did.
+    pub matched: Option<Matched>,
+    /// The status for an HTTP client.
+    pub status: StatusCode,
+    /// For a gRPC client: the gRPC status, sent with HTTP status 200 and no body ([G-10]).
+    pub grpc_status: Option<GrpcStatus>,
+    /// Why.
+    pub reason: Reason,
+    /// Edits of the response ([F-7]); for a CORS preflight these are the answer.
+    pub response: ResponseEdits<'a>,
+}
+
+/// Why a request is answered without a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The request breaks a rule of the canonical form; the refusal names it: 400, 405, 414 or 501.
+    Refused(Refusal),
+    /// No listener of the port accepts the host: 404 ([L-21]).
+    NoListener,
+    /// No match of the listener holds: 404 ([M-17]).
+    NoRoute,
+    /// The connection's listener is not the one for this host: 421 ([L-24]).
+    Misdirected,
+    /// The rule has no backend and no filter that answers: 500 ([B-5]).
+    NoBackends,
+    /// The chosen backendRef is invalid: 500 ([B-4]).
+    InvalidBackend,
+    /// All weights are zero: 500 ([B-3]).
+    ZeroWeights,
+    /// The chosen backend has no ready endpoint: 503 ([B-8]).
+    NoEndpoints,
+    /// A filter cannot be resolved and must not be skipped: 500 ([F-60]).
+    UnresolvedFilter,
+    /// The rule is invalid in a way that must not widen access: 500 ([U-29]).
+    InvalidRule,
+    /// A CORS preflight, answered here: 204 ([C-1]).
+    CorsPreflight,
+}
+
+impl Reason {
+    /// A stable word for logs, metrics and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.as_str(),
+            Self::NoListener => "NoListener",
+            Self::NoRoute => "NoRoute",
+            Self::Misdirected => "Misdirected",
+            Self::NoBackends => "NoBackends",
+            Self::InvalidBackend => "InvalidBackend",
+            Self::ZeroWeights => "ZeroWeights",
+            Self::NoEndpoints => "NoEndpoints",
+            Self::UnresolvedFilter => "UnresolvedFilter",
+            Self::InvalidRule => "InvalidRule",
+            Self::CorsPreflight => "CorsPreflight",
+        }
+    }
+}
+
+/// A sentence for a person.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused(refusal) => return refusal.fmt(f),
+            Self::NoListener => "no listener of the port accepts this host",
+            Self::NoRoute => "no route matches",
+            Self::Misdirected => "the connection belongs to another listener than this host",
+            Self::NoBackends => "the rule has no backend and no filter that answers",
+            Self::InvalidBackend => "the chosen backendRef is invalid",
+            Self::ZeroWeights => "all weights of the rule are zero",
+            Self::NoEndpoints => "the chosen backend has no ready endpoint",
+            Self::UnresolvedFilter => "a filter of the rule cannot be resolved",
+            Self::InvalidRule => "the rule is invalid and fails closed",
+            Self::CorsPreflight => "CORS preflight answered by the gateway",
+        })
+    }
+}
+
+/// A gRPC status code that this library answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GrpcStatus {
+    /// 12: no such method.
+    Unimplemented,
+    /// 13: the request is malformed.
+    Internal,
+    /// 14: no backend can answer.
+    Unavailable,
+}
+
+impl GrpcStatus {
+    /// The number on the wire.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unimplemented => 12,
+            Self::Internal => 13,
+            Self::Unavailable => 14,
+        }
+    }
+}
+
+/// The request target: canonical, rewritten if the rule says so ([R-P11], [F-31]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    pub(crate) path: Cow<'a, str>,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) rewrite: Rewrite<'a>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rewrite<'a> {
+    None,
+    Full(&'a str),
+    /// Replace the first `matched` octets of the path.
+    Prefix {
+        matched: usize,
+        replacement: &'a str,
+    },
+}
+
+impl<'a> Target<'a> {
+    /// The canonical path of the request, before any rewrite: the one that was matched.
+    pub fn request_path(&self) -> &str {
+        &self.path
+    }
+
+    /// The query as received, without `?`.
+    pub fn query(&self) -> Option<&'a str> {
+        self.query
+    }
+
+    /// The path to forward, in two pieces that are to be joined. Does not allocate.
+    pub fn path_pieces(&self) -> (&str, &str) {
+        match self.rewrite {
+            Rewrite::None => (&self.path, ""),
+            Rewrite::Full(path) => (path, ""),
+            Rewrite::Prefix { matched, replacement } => {
+                let rest = self.path.get(matched..).unwrap_or("");
+                if replacement.is_empty() && rest.is_empty() { ("/", "") } else { (replacement, rest) }
+            }
+        }
+    }
+
+    /// The path to forward; allocates only if a prefix is replaced.
+    pub fn path(&self) -> Cow<'_, str> {
+        match self.path_pieces() {
+            (whole, "") => Cow::Borrowed(whole),
+            ("", rest) => Cow::Borrowed(rest),
+            (replacement, rest) => Cow::Owned([replacement, rest].concat()),
+        }
+    }
+
+    /// Whether the rule changes the path.
+    pub fn is_rewritten(&self) -> bool {
+        self.rewrite != Rewrite::None
+    }
+}
+
+/// Path and query, as they are to be forwarded.
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, second) = self.path_pieces();
+        f.write_str(first)?;
+        f.write_str(second)?;
+        if let Some(query) = self.query {
+            f.write_str("?")?;
+            f.write_str(query)?;
+        }
+        Ok(())
+    }
+}
+
+/// The value of a `Location` field ([F-20], [R-M1]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location<'a> {
+    pub(crate) scheme: Scheme,
+    pub(crate) host: Option<&'a str>,
+    pub(crate) port: u16,
+    pub(crate) target: Target<'a>,
+}
+
+/// `scheme://host[:port]/path[?query]`, host in lower case, the scheme's own port left out ([F-23]).
+impl fmt::Display for Location<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        let Some(host) = self.host else {
+            // An HTTP/1.0 request without Host: a relative reference, never one that starts with `//`.
+            if self.target.path().starts_with("//") {
+                f.write_str("/.")?;
+            }
+            return self.target.fmt(f);
+        };
+        write!(f, "{}://", self.scheme.as_str())?;
+        for c in host.chars() {
+            f.write_char(c.to_ascii_lowercase())?;
+        }
+        if self.port != self.scheme.default_port() {
+            write!(f, ":{}", self.port)?;
+        }
+        self.target.fmt(f)
+    }
+}
+
+/// Edits of header fields: those of the rule, then those of the chosen backend ([F-14]).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeaderEdits<'a> {
+    /// The modifiers in the order in which they are applied.
+    pub(crate) modifiers: [Option<&'a HeaderModifier>; 2],
+}
+
+impl<'a> HeaderEdits<'a> {
+    /// The modifiers in the order in which they are applied.
+    pub fn modifiers(&self) -> impl Iterator<Item = &'a HeaderModifier> + use<'a> {
+        self.modifiers.into_iter().flatten()
+    }
+}
+
+/// Edits of a response: header modifiers of the backend, then of the rule, then CORS ([F-3]).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ResponseEdits<'a> {
+    pub(crate) headers: HeaderEdits<'a>,
+    pub(crate) cors: Option<CorsAnswer<'a>>,
+}
+
+impl<'a> ResponseEdits<'a> {
+    /// The header modifiers.
+    pub fn headers(&self) -> HeaderEdits<'a> {
+        self.headers
+    }
+
+    /// The CORS fields, when the rule has a CORS filter.
+    pub fn cors(&self) -> Option<CorsAnswer<'a>> {
+        self.cors
+    }
+}
+
+/// What a CORS filter adds to a response ([C-3], [C-5]).
+#[derive(Clone, Copy, Debug)]
+pub struct CorsAnswer<'a> {
+    pub(crate) cors: &'a Cors,
+    /// The request's Origin, if the filter allows it.
+    pub(crate) origin: Option<&'a [u8]>,
+    /// For a preflight: the method and the header fields it asks for.
+    pub(crate) preflight: Option<Preflight<'a>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Preflight<'a> {
+    pub(crate) method: &'a [u8],
+    pub(crate) headers: Option<&'a [u8]>,
+}
+
+/// The backends that get a copy of this request ([F-41]).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mirrors<'a> {
+    pub(crate) all: &'a [Mirror],
+    pub(crate) pick: Pick,
+}
+
+impl<'a> Mirrors<'a> {
+    /// The backends, each chosen independently by the share of its filter.
+    pub fn iter(&self) -> impl Iterator<Item = BackendId> + use<'a> {
+        let pick = self.pick;
+        self.all.iter().enumerate().filter_map(move |(n, mirror)| {
+            let drawn = pick.derive(u64::try_from(n).unwrap_or(u64::MAX)).below(u64::from(mirror.denominator));
+            (drawn < u64::from(mirror.numerator)).then_some(mirror.backend)
+        })
+    }
+}
+
+/// The timeouts of a rule; `None` is no timeout: absent, or `0s` ([TO-3]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the whole request ([TO-1]).
+    pub request: Option<Duration>,
+    /// For each attempt at a backend ([TO-2]).
+    pub backend_request: Option<Duration>,
+}

@@ -1,0 +1,268 @@
+//! Decisions as owned data with names instead of ids: what the command line prints as JSON and the bindings
+//! return. The shape is stable: fields are added, never renamed.
+
+use serde::Serialize;
+
+use crate::decision::{Decision, HeaderEdits, Matched, ResponseEdits};
+use crate::diagnostic::ObjectRef;
+use crate::table::{BackendId, Table};
+
+/// A decision with names.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "decision")]
+#[non_exhaustive]
+pub enum DecisionReport {
+    /// Send the request to a backend.
+    Forward {
+        /// What matched.
+        #[serde(flatten)]
+        matched: MatchReport,
+        /// The backend.
+        backend: BackendReport,
+        /// Path and query to forward.
+        target: String,
+        /// Authority to forward.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        authority: Option<String>,
+        /// Edits of the request's header fields, in order.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        request_headers: Vec<HeaderEditReport>,
+        /// Edits of the response's header fields, in order.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        response_headers: Vec<HeaderEditReport>,
+        /// Backends that get a copy of this request.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        mirrors: Vec<BackendReport>,
+        /// Timeout of the whole request in milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request_timeout_ms: Option<u64>,
+        /// Timeout of each attempt in milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        backend_request_timeout_ms: Option<u64>,
+        /// Retries.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry: Option<RetryReport>,
+        /// Session persistence.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session: Option<SessionReport>,
+    },
+    /// Answer with a redirect.
+    Redirect {
+        /// What matched.
+        #[serde(flatten)]
+        matched: MatchReport,
+        /// Status code.
+        status: u16,
+        /// Value of `Location`.
+        location: String,
+        /// Edits of the response's header fields, in order.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        response_headers: Vec<HeaderEditReport>,
+    },
+    /// Answer with a status.
+    Respond {
+        /// What matched, if something did.
+        #[serde(flatten)]
+        matched: Option<MatchReport>,
+        /// Status code for an HTTP client.
+        status: u16,
+        /// gRPC status code for a gRPC client.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        grpc_status: Option<u8>,
+        /// Why, a stable word.
+        reason: &'static str,
+        /// Why, a sentence.
+        message: String,
+        /// Edits of the response's header fields, in order.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        response_headers: Vec<HeaderEditReport>,
+    },
+}
+
+/// What matched, with names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct MatchReport {
+    /// `namespace/name` of the Gateway.
+    pub gateway: String,
+    /// Name of the listener.
+    pub listener: String,
+    /// The route.
+    pub route: ObjectRef,
+    /// Index in `spec.rules`.
+    pub rule: u32,
+    /// Name of the rule, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_name: Option<String>,
+    /// Index in `matches`.
+    #[serde(rename = "match")]
+    pub match_: u32,
+}
+
+/// A backend, with names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct BackendReport {
+    /// `Service` or `ServiceImport`.
+    pub kind: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Port of the Service.
+    pub port: u16,
+    /// `http1` or `h2c`.
+    pub protocol: &'static str,
+}
+
+/// One edit of a header field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeaderEditReport {
+    /// `set`, `add` or `remove`.
+    pub action: &'static str,
+    /// Name in lower case.
+    pub name: String,
+    /// Value; octets outside of UTF-8 are replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+/// Retries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryReport {
+    /// Number of retries.
+    pub attempts: u32,
+    /// Response codes that are retried.
+    pub codes: Vec<u16>,
+    /// Least pause in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff_ms: Option<u64>,
+}
+
+/// Session persistence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionReport {
+    /// `cookie` or `header`.
+    pub carrier: &'static str,
+    /// Name of the cookie or field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Longest life in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub absolute_timeout_ms: Option<u64>,
+    /// Whether the cookie outlives the browser's session.
+    pub permanent: bool,
+}
+
+impl Table {
+    /// A decision with names instead of ids. Allocates; meant for logs, tools and bindings.
+    pub fn report(&self, decision: &Decision<'_>) -> DecisionReport {
+        match decision {
+            Decision::Forward(d) => DecisionReport::Forward {
+                matched: self.match_report(d.matched),
+                backend: self.backend_report(d.backend),
+                target: d.target.to_string(),
+                authority: d.authority.map(str::to_owned),
+                request_headers: header_edits(&d.request_headers),
+                response_headers: response_edits(&d.response),
+                mirrors: d.mirrors.iter().map(|id| self.backend_report(id)).collect(),
+                request_timeout_ms: d.timeouts.request.map(millis),
+                backend_request_timeout_ms: d.timeouts.backend_request.map(millis),
+                retry: d.retry.map(|r| RetryReport {
+                    attempts: r.attempts(),
+                    codes: r.codes().to_vec(),
+                    backoff_ms: r.backoff().map(millis),
+                }),
+                session: d.session.map(|s| SessionReport {
+                    carrier: match s.carrier() {
+                        crate::model::session::SessionCarrier::Cookie => "cookie",
+                        crate::model::session::SessionCarrier::Header => "header",
+                    },
+                    name: s.name().map(str::to_owned),
+                    absolute_timeout_ms: s.absolute_timeout().map(millis),
+                    permanent: s.is_permanent(),
+                }),
+            },
+            Decision::Redirect(d) => DecisionReport::Redirect {
+                matched: self.match_report(d.matched),
+                status: d.status.as_u16(),
+                location: d.location.to_string(),
+                response_headers: response_edits(&d.response),
+            },
+            Decision::Respond(d) => DecisionReport::Respond {
+                matched: d.matched.map(|m| self.match_report(m)),
+                status: d.status.as_u16(),
+                grpc_status: d.grpc_status.map(crate::decision::GrpcStatus::code),
+                reason: d.reason.as_str(),
+                message: d.reason.to_string(),
+                response_headers: response_edits(&d.response),
+            },
+        }
+    }
+
+    /// The names of a match.
+    pub fn match_report(&self, matched: Matched) -> MatchReport {
+        let listener = self.listener(matched.listener);
+        let gateway = listener.and_then(|l| self.gateway(l.gateway));
+        let rule = self.rule(matched.rule);
+        MatchReport {
+            gateway: gateway.map(|g| format!("{}/{}", g.object.namespace, g.object.name)).unwrap_or_default(),
+            listener: listener.map(|l| l.name.to_string()).unwrap_or_default(),
+            route: self.route(matched.route).map(|r| r.object.clone()).unwrap_or_default(),
+            rule: rule.map(|r| r.index).unwrap_or_default(),
+            rule_name: rule.and_then(|r| r.name.as_deref().map(str::to_owned)),
+            match_: self.match_info(matched.match_).map(|m| m.index).unwrap_or_default(),
+        }
+    }
+
+    /// The names of a backend.
+    pub fn backend_report(&self, id: BackendId) -> BackendReport {
+        self.backend(id)
+            .map(|b| BackendReport {
+                kind: b.object.kind.to_string(),
+                namespace: b.object.namespace.to_string(),
+                name: b.object.name.to_string(),
+                port: b.port,
+                protocol: b.protocol.as_str(),
+            })
+            .unwrap_or_default()
+    }
+}
+
+fn millis(d: std::time::Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn header_edits(edits: &HeaderEdits<'_>) -> Vec<HeaderEditReport> {
+    let field = |action, (name, value): &(http::HeaderName, http::HeaderValue)| HeaderEditReport {
+        action,
+        name: name.as_str().to_owned(),
+        value: Some(String::from_utf8_lossy(value.as_bytes()).into_owned()),
+    };
+    edits
+        .modifiers()
+        .flat_map(|m| {
+            let set = m.set().iter().map(move |f| field("set", f));
+            let add = m.add().iter().map(move |f| field("add", f));
+            let remove = m.remove().iter().map(|name| HeaderEditReport { action: "remove", name: name.as_str().to_owned(), value: None });
+            set.chain(add).chain(remove)
+        })
+        .collect()
+}
+
+fn response_edits(edits: &ResponseEdits<'_>) -> Vec<HeaderEditReport> {
+    let mut all = header_edits(&edits.headers());
+    if let Some(cors) = edits.cors() {
+        let mut fields = http::HeaderMap::new();
+        crate::apply::cors_headers(&cors, &mut fields);
+        all.extend(fields.iter().map(|(name, value)| HeaderEditReport {
+            action: if name == http::header::VARY { "add" } else { "set" },
+            name: name.as_str().to_owned(),
+            value: Some(String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        }));
+    }
+    all
+}

@@ -1,0 +1,175 @@
+//! The borrowed view of a request that [`Table::decide`](crate::Table::decide) takes.
+
+use http::{HeaderMap, HeaderName, Version, header, request::Parts};
+
+use crate::table::{ListenerId, PortId};
+
+/// A request, borrowed: nothing here is copied to decide it.
+///
+/// Give the target and the authority **as they came over the wire**: making them canonical is the table's
+/// work, and a decoded path is a different request ([R-A1]).
+#[derive(Debug)]
+pub struct Request<'a, H: ?Sized = HeaderMap> {
+    /// Where the request arrived.
+    pub arrival: Arrival<'a>,
+    /// The method, compared with case.
+    pub method: &'a str,
+    /// The scheme the client named, if it did; it must fit the listener ([R-T6]).
+    pub scheme: Option<&'a str>,
+    /// The authority: `:authority`, the authority of an absolute-form target, or `Host`.
+    pub authority: Authority<'a>,
+    /// The request target in origin form: path and query, octets as received.
+    pub target: &'a [u8],
+    /// The header fields.
+    pub headers: &'a H,
+}
+
+impl<H: ?Sized> Clone for Request<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<H: ?Sized> Copy for Request<'_, H> {}
+
+/// Where a request arrived: the port of a Gateway, or the listener that the TLS handshake has chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival<'a> {
+    /// The port of a Gateway ([L-20]), from [`Table::port`](crate::Table::port).
+    pub port: PortId,
+    /// The server name of the TLS handshake; chooses the listener of an HTTPS port ([L-23]).
+    pub sni: Option<&'a str>,
+    /// The listener the handshake chose, if the caller knows it: takes the place of `sni`.
+    pub listener: Option<ListenerId>,
+}
+
+impl<'a> Arrival<'a> {
+    /// A request that arrived on a port without TLS.
+    pub const fn on(port: PortId) -> Self {
+        Self { port, sni: None, listener: None }
+    }
+
+    /// A request that arrived on a port over TLS with this server name.
+    pub const fn with_sni(port: PortId, sni: &'a str) -> Self {
+        Self { port, sni: Some(sni), listener: None }
+    }
+}
+
+/// The authority of a request, as the framing of its protocol gives it ([R-H1], [R-H2]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authority<'a> {
+    /// Exactly one, octets as received.
+    Given(&'a [u8]),
+    /// None, which only HTTP/1.0 may do: reaches listeners and routes without hostname only.
+    Absent,
+    /// None although the protocol asks for one: 400.
+    Missing,
+    /// Several `Host` fields, or a `Host` that differs from `:authority`: 400.
+    Ambiguous,
+}
+
+impl<'a> Request<'a, HeaderMap> {
+    /// The view of a request of the `http` crate, as hyper hands it to a service.
+    ///
+    /// Takes the authority from the target's authority (`:authority` of HTTP/2, absolute form of HTTP/1) or
+    /// else from the one `Host` field, and refuses what [R-H1] and [R-H2] refuse.
+    pub fn from_http(parts: &'a Parts, arrival: Arrival<'a>) -> Self {
+        Self {
+            arrival,
+            method: parts.method.as_str(),
+            scheme: parts.uri.scheme_str(),
+            authority: authority_of(parts),
+            target: target_of(parts),
+            headers: &parts.headers,
+        }
+    }
+}
+
+/// `Host` and the target's authority, reconciled.
+fn authority_of(parts: &Parts) -> Authority<'_> {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Authority::Ambiguous;
+    }
+    match (parts.uri.authority(), host) {
+        (Some(authority), None) => Authority::Given(authority.as_str().as_bytes()),
+        (Some(authority), Some(host)) => {
+            // RFC 9113 8.3.1: they must agree. RFC 9112 3.2.2: in HTTP/1 the absolute form replaces Host.
+            if parts.version >= Version::HTTP_2 && !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) {
+                Authority::Ambiguous
+            } else {
+                Authority::Given(authority.as_str().as_bytes())
+            }
+        }
+        (None, Some(host)) => Authority::Given(host.as_bytes()),
+        (None, None) if parts.version <= Version::HTTP_10 => Authority::Absent,
+        (None, None) => Authority::Missing,
+    }
+}
+
+/// Path and query; an absolute-form target without path is `/` (RFC 9112 3.2.1).
+fn target_of(parts: &Parts) -> &[u8] {
+    match parts.uri.path_and_query() {
+        Some(target) => target.as_str().as_bytes(),
+        None => b"",
+    }
+}
+
+/// Access to the header fields of a request: the one thing that differs between HTTP libraries.
+///
+/// Implemented for [`HeaderMap`] and for slices of name and value pairs.
+pub trait Headers {
+    /// The values of every field line with this name, in order; names are compared without case.
+    fn values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]>;
+
+    /// The value of the first field line with this name, if there is one.
+    fn first<'h>(&'h self, name: &'h HeaderName) -> Option<&'h [u8]> {
+        self.values(name).next()
+    }
+}
+
+impl Headers for HeaderMap {
+    fn values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+        self.get_all(name).iter().map(http::HeaderValue::as_bytes)
+    }
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> Headers for [(N, V)] {
+    fn values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+        self.iter().filter(move |(n, _)| n.as_ref().eq_ignore_ascii_case(name.as_str().as_bytes())).map(|(_, v)| v.as_ref())
+    }
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>, const LEN: usize> Headers for [(N, V); LEN] {
+    fn values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+        self.as_slice().values(name)
+    }
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> Headers for Vec<(N, V)> {
+    fn values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+        self.as_slice().values(name)
+    }
+}
+
+/// The randomness of one request, given by the caller: a random number for an even spread, or a hash of a key
+/// for a sticky one ([B-1]). Every choice of the decision follows from it, so a decision can be repeated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pick(pub u64);
+
+impl Pick {
+    /// Maps the pick to `0..total`, evenly: `pick / 2^64` of the way. 0 when `total` is 0.
+    pub fn below(self, total: u64) -> u64 {
+        let product = u128::from(self.0).saturating_mul(u128::from(total));
+        u64::try_from(product >> 64).unwrap_or(0)
+    }
+
+    /// An independent pick for the `n`th further choice of the same request (splitmix64).
+    #[must_use]
+    pub fn derive(self, n: u64) -> Self {
+        let mut z = self.0.wrapping_add(n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Self(z ^ (z >> 31))
+    }
+}

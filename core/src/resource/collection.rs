@@ -1,0 +1,115 @@
+//! A set of objects: the input of [`compile`](crate::compile).
+
+use serde::{Serialize, de};
+
+use super::*;
+use crate::diagnostic::ObjectRef;
+
+macro_rules! kinds {
+    ($($(#[$meta:meta])* $field:ident: $variant:ident = $group:expr, $kind:literal, [$($version:literal),*];)+) => {
+        /// A set of objects, by kind. Order does not matter: every result is the same for the same objects in
+        /// any order ([R-K1]).
+        #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct Resources {
+            $($(#[$meta])* #[serde(skip_serializing_if = "Vec::is_empty")] pub $field: Vec<$variant>,)+
+        }
+
+        /// One object of any kind this library reads.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        #[allow(clippy::large_enum_variant, reason = "objects are moved once, into Resources")]
+        pub enum Object {
+            $($(#[$meta])* $variant($variant),)+
+        }
+
+        impl Object {
+            /// Whether objects of this group and kind are read; `Some(versions)` lists the accepted versions
+            /// ([R-2]).
+            pub fn accepted_versions(group: &str, kind: &str) -> Option<&'static [&'static str]> {
+                $(if group == $group && kind == $kind { return Some(&[$($version),*]); })+
+                None
+            }
+
+            /// Reads an object of the given group and kind, which must be one that
+            /// [`accepted_versions`](Self::accepted_versions) knows.
+            ///
+            /// # Errors
+            ///
+            /// The deserializer's, or an unknown kind.
+            pub fn deserialize<'de, D: de::Deserializer<'de>>(group: &str, kind: &str, deserializer: D) -> Result<Self, D::Error> {
+                $(if group == $group && kind == $kind {
+                    return <$variant as de::Deserialize>::deserialize(deserializer).map(Self::$variant);
+                })+
+                Err(de::Error::custom(format_args!("unknown kind `{kind}` of group `{group}`")))
+            }
+
+            /// Group, kind, namespace and name.
+            pub fn object_ref(&self) -> ObjectRef {
+                match self { $(Self::$variant(o) => ObjectRef::of_meta($group, $kind, &o.metadata),)+ }
+            }
+
+            /// The object's metadata.
+            pub fn metadata(&self) -> &meta::ObjectMeta {
+                match self { $(Self::$variant(o) => &o.metadata,)+ }
+            }
+        }
+
+        impl Resources {
+            /// Adds one object.
+            pub fn push(&mut self, object: Object) {
+                match object { $(Object::$variant(o) => self.$field.push(o),)+ }
+            }
+
+            /// Adds all objects of another set.
+            pub fn append(&mut self, mut other: Resources) {
+                $(self.$field.append(&mut other.$field);)+
+            }
+
+            /// Number of objects.
+            pub fn len(&self) -> usize {
+                [$(self.$field.len()),+].iter().fold(0, |sum: usize, n| sum.saturating_add(*n))
+            }
+
+            /// Whether there is no object.
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+        }
+
+        $(impl From<$variant> for Object {
+            fn from(o: $variant) -> Self { Self::$variant(o) }
+        })+
+    };
+}
+
+kinds! {
+    /// GatewayClasses.
+    gateway_classes: GatewayClass = GATEWAY_GROUP, "GatewayClass", ["v1", "v1beta1"];
+    /// Gateways.
+    gateways: Gateway = GATEWAY_GROUP, "Gateway", ["v1", "v1beta1"];
+    /// HTTPRoutes.
+    http_routes: HttpRoute = GATEWAY_GROUP, "HTTPRoute", ["v1", "v1beta1"];
+    /// GRPCRoutes.
+    grpc_routes: GrpcRoute = GATEWAY_GROUP, "GRPCRoute", ["v1", "v1alpha2"];
+    /// TLSRoutes.
+    tls_routes: TlsRoute = GATEWAY_GROUP, "TLSRoute", ["v1", "v1alpha3", "v1alpha2"];
+    /// TCPRoutes.
+    tcp_routes: TcpRoute = GATEWAY_GROUP, "TCPRoute", ["v1", "v1alpha2"];
+    /// UDPRoutes.
+    udp_routes: UdpRoute = GATEWAY_GROUP, "UDPRoute", ["v1", "v1alpha2"];
+    /// ReferenceGrants.
+    reference_grants: ReferenceGrant = GATEWAY_GROUP, "ReferenceGrant", ["v1", "v1beta1", "v1alpha2"];
+    /// Namespaces.
+    namespaces: Namespace = "", "Namespace", ["v1"];
+    /// Services.
+    services: Service = "", "Service", ["v1"];
+    /// EndpointSlices.
+    endpoint_slices: EndpointSlice = "discovery.k8s.io", "EndpointSlice", ["v1", "v1beta1"];
+    /// Secrets.
+    secrets: Secret = "", "Secret", ["v1"];
+    /// ConfigMaps.
+    config_maps: ConfigMap = "", "ConfigMap", ["v1"];
+    /// ServiceImports.
+    service_imports: ServiceImport = "multicluster.x-k8s.io", "ServiceImport", ["v1alpha1", "v1beta1"];
+}
