@@ -1,0 +1,133 @@
+//! Regular expressions: full match, linear time, bounded size ([R-X1], [R-X2]).
+
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson;
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::{start, syntax};
+use regex_automata::{Anchored, MatchKind};
+use regex_syntax::hir::{Hir, Look};
+
+/// Bytes that the automaton of one expression may take, and may need while it is built.
+const SIZE_LIMIT: usize = 1 << 20;
+/// Nesting of groups and repetitions.
+const NEST_LIMIT: u32 = 50;
+
+/// A compiled regular expression that must match the whole value.
+///
+/// Kept as a complete automaton: a match is one table step per octet, needs no cache and no allocation, and
+/// takes octets from any iterator. The expression is anchored as a syntax tree, never as text, and is not
+/// "found and then measured": with `a|ab`, `ab` matches ([R-X1]).
+#[derive(Clone)]
+pub(crate) struct Pattern {
+    text: Box<str>,
+    dfa: dense::DFA<Vec<u32>>,
+    start: StateID,
+}
+
+impl Pattern {
+    /// Compiles an expression in the syntax of the `regex` crate (RE2-like, octets, ASCII classes).
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong: syntax, look-around and back-references, size.
+    pub(crate) fn compile(text: &str) -> Result<Self, String> {
+        let syntax = syntax::Config::new().unicode(false).utf8(false).nest_limit(NEST_LIMIT);
+        let hir = syntax::parse_with(text, &syntax).map_err(|error| first_sentence(&error.to_string()))?;
+        let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
+        let nfa = thompson::Compiler::new()
+            .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(SIZE_LIMIT)).shrink(false))
+            .build_from_hir(&whole)
+            .map_err(|error| error.to_string())?;
+        let dfa = dense::Builder::new()
+            .configure(
+                dense::Config::new()
+                    .start_kind(StartKind::Anchored)
+                    .match_kind(MatchKind::All)
+                    .dfa_size_limit(Some(SIZE_LIMIT))
+                    .determinize_size_limit(Some(SIZE_LIMIT)),
+            )
+            .build_from_nfa(&nfa)
+            .map_err(|_| format!("its automaton needs more than {SIZE_LIMIT} bytes"))?;
+        let start = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).map_err(|error| error.to_string())?;
+        Ok(Self { text: text.into(), dfa, start })
+    }
+
+    /// The expression as written.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the whole value matches.
+    pub(crate) fn matches(&self, value: impl Iterator<Item = u8>) -> bool {
+        let mut state = self.start;
+        for octet in value {
+            state = self.dfa.next_state(state, octet);
+            if self.dfa.is_dead_state(state) {
+                return false;
+            }
+        }
+        self.dfa.is_match_state(self.dfa.next_eoi_state(state))
+    }
+}
+
+/// `regex-syntax` draws a picture of several lines; its last line says what is wrong.
+fn first_sentence(message: &str) -> String {
+    message.lines().last().unwrap_or(message).trim_start_matches("error: ").to_owned()
+}
+
+impl std::fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "/{}/", self.text)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+impl Eq for Pattern {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_the_whole_value() {
+        for (expression, value, expected) in [
+            ("a|ab", "ab", true),
+            ("/foo|/foo/.*", "/foo/bar", true),
+            ("/v[0-9]+?", "/v12", true),
+            ("/a", "/ab", false),
+            ("/a", "x/a", false),
+            ("^/a$", "/a", true),
+            ("^/a$|^/b$", "/b", true),
+            ("(?i)/a", "/A", true),
+            (".*", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("a.c", "a\nc", false),
+            (r"\w+", "abc_1", true),
+            (r"\bfoo\b", "foo", true),
+            ("caf\u{e9}", "caf\u{e9}", true),
+        ] {
+            let pattern = Pattern::compile(expression).unwrap();
+            assert_eq!(pattern.matches(value.bytes()), expected, "{expression} on {value}");
+        }
+    }
+
+    #[test]
+    fn refuses_with_a_reason() {
+        for (expression, word) in [
+            ("(", "unclosed group"),
+            ("(?=a)", "look-around"),
+            (r"(a)\1", "backreferences"),
+            ("a{99999999}", "exceeds"),
+            (r"[\s\S]*a[\s\S]{30}", "bytes"),
+            (&"(".repeat(60), "unclosed"),
+        ] {
+            let error = Pattern::compile(expression).unwrap_err();
+            assert!(error.contains(word) || error.contains("limit"), "{expression}: {error}");
+        }
+    }
+}
