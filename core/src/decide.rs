@@ -1,20 +1,343 @@
-//! Stage 4, **deciding**.
+//! Stage 4, **deciding**: from a request to a decision, by way of one canonical form ([R-P11]).
 
-use crate::decision::{Decision, Reason, Respond, ResponseEdits};
-use crate::request::{Headers, Pick, Request};
-use crate::table::Table;
+use http::{HeaderName, StatusCode, header};
+
+use crate::canonical::{CanonicalTarget, Host, HostKind, Refusal, RequestAuthority, TargetForm};
+use crate::canonical::{canonical_target, check_method, parse_authority, split_form};
+use crate::decision::{
+    CorsAnswer, Decision, Forward, GrpcStatus, HeaderEdits, Location, Matched, Mirrors, Preflight, Reason, Redirect, Respond,
+    ResponseEdits, Rewrite, Target,
+};
+use crate::model::filter::{self, Filters, PathModifier};
+use crate::model::matching::{Matcher, Subject};
+use crate::request::{Authority, Headers, Pick, Request};
+use crate::table::rule::{RuleData, Share};
+use crate::table::{Endpoints, ListenerId, ListenerInfo, ListenerProtocol, MatchId, Table};
+
+// Statics, because a borrow of them outlives the call.
+static ORIGIN: HeaderName = header::ORIGIN;
+static REQUEST_METHOD: HeaderName = header::ACCESS_CONTROL_REQUEST_METHOD;
+static REQUEST_HEADERS: HeaderName = header::ACCESS_CONTROL_REQUEST_HEADERS;
 
 impl Table {
     /// Decides one request. Never fails and never panics; a request without an answer in the table is a
     /// decision too (404). Allocates nothing for a request whose target is already canonical.
     pub fn decide<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>, pick: Pick) -> Decision<'a> {
-        let _ = (request, pick);
-        Decision::Respond(Respond {
-            matched: None,
-            status: http::StatusCode::NOT_FOUND,
-            grpc_status: None,
-            reason: Reason::NoListener,
-            response: ResponseEdits::default(),
+        let grpc = is_grpc(request);
+        match self.read(request) {
+            Err(reason) => Decision::Respond(respond(None, reason, grpc, ResponseEdits::default())),
+            Ok(read) => match self.find(&read, request) {
+                None => Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default())),
+                Some(matched) => self.outcome(matched, read, request, pick, grpc),
+            },
+        }
+    }
+
+    /// Reads the request in its canonical form and finds its listener.
+    pub(crate) fn read<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>) -> Result<Read<'a>, Reason> {
+        check_method(request.method).map_err(Reason::Refused)?;
+        let (scheme, authority, target) = match split_form(request.method, request.target).map_err(Reason::Refused)? {
+            TargetForm::Origin(target) => (request.scheme, request.authority, Some(target)),
+            // RFC 9112 section 3.2.2: the authority of the target replaces Host.
+            TargetForm::Absolute { scheme, authority, target } => (Some(scheme), Authority::Given(authority), Some(target)),
+            TargetForm::Asterisk => (request.scheme, request.authority, None),
+        };
+        let authority = match authority {
+            Authority::Given(raw) => Some(parse_authority(raw).map_err(Reason::Refused)?),
+            Authority::Absent => None,
+            Authority::Missing => return Err(Reason::Refused(Refusal::MissingAuthority)),
+            Authority::Ambiguous => return Err(Reason::Refused(Refusal::AmbiguousAuthority)),
+        };
+        let target = match target {
+            Some(target) => Some(canonical_target(target, self.inner.profile).map_err(Reason::Refused)?),
+            None => None,
+        };
+        let port = self.port(request.arrival.port).ok_or(Reason::NoListener)?;
+        if scheme.is_some_and(|scheme| !scheme.eq_ignore_ascii_case(port.protocol.scheme().as_str())) {
+            return Err(Reason::Refused(Refusal::SchemeMismatch));
+        }
+        let listener = self.listener_for(request, port.protocol, authority.as_ref())?;
+        Ok(Read { listener, authority, target })
+    }
+
+    /// The listener of a request: the most specific one for its host, isolated from all others ([L-21], [L-22]);
+    /// over TLS it must be the one of the handshake ([L-24]).
+    fn listener_for<H: Headers + ?Sized>(
+        &self,
+        request: &Request<'_, H>,
+        protocol: ListenerProtocol,
+        authority: Option<&RequestAuthority<'_>>,
+    ) -> Result<ListenerId, Reason> {
+        let best = self.best_listener(request, authority.map(|authority| &authority.host));
+        if protocol == ListenerProtocol::Http {
+            return best.ok_or(Reason::NoListener);
+        }
+        let of_handshake = request.arrival.listener.or_else(|| {
+            let sni = request.arrival.sni.and_then(|sni| parse_authority(sni.as_bytes()).ok());
+            self.best_listener(request, sni.as_ref().map(|sni| &sni.host))
+        });
+        match best {
+            None => Err(Reason::NoListener),
+            Some(best) if Some(best) == of_handshake => Ok(best),
+            Some(_) => Err(Reason::Misdirected),
+        }
+    }
+
+    fn best_listener<H: ?Sized>(&self, request: &Request<'_, H>, host: Option<&Host<'_>>) -> Option<ListenerId> {
+        let index = self.inner.hosts_of_ports.get(usize::try_from(request.arrival.port.index()).ok()?)?;
+        index.levels(host.and_then(host_name)).next().copied()
+    }
+
+    /// The match that wins ([M-20]), and the octets its prefix replacement replaces.
+    fn find<H: Headers + ?Sized>(&self, read: &Read<'_>, request: &Request<'_, H>) -> Option<Winner> {
+        let subject = read.subject(request)?;
+        let host = read.host();
+        if let Some(winner) = self.first_match(read.listener, host, &subject, false) {
+            return Some(winner);
+        }
+        // A preflight asks about another method: rules that only match that one may answer it ([U-26]).
+        let method = preflight(request).and_then(|preflight| std::str::from_utf8(preflight.method).ok())?;
+        self.first_match(read.listener, host, &Subject { method, ..subject }, true)
+    }
+
+    fn first_match<H: Headers + ?Sized>(
+        &self,
+        listener: ListenerId,
+        host: Option<&str>,
+        subject: &Subject<'_, H>,
+        cors_only: bool,
+    ) -> Option<Winner> {
+        let routes = self.inner.routes_of_listeners.get(usize::try_from(listener.index()).ok()?)?;
+        let wanted = |id: &MatchId| !cors_only || self.rule_of(*id).is_some_and(|rule| rule.filters.cors.is_some());
+        // No host is served by both kinds of route ([G-12]).
+        if !routes.grpc.is_empty() {
+            let mut levels = routes.grpc.levels(host).peekable();
+            if levels.peek().is_some() {
+                let ids = levels.flat_map(|level| level.iter().copied());
+                let holds = |id: &MatchId| self.match_data(*id).is_some_and(|data| data.matcher.first_failure(subject).is_none());
+                return ids.filter(wanted).find(holds).map(|id| Winner { id, prefix: 0 });
+            }
+        }
+        // When no rule of the most specific hostname matches, broader ones are asked ([U-5]).
+        let candidates = routes.http.levels(host).flat_map(|level| level.candidates(subject.path));
+        for (id, path_holds) in candidates {
+            let Some(data) = self.match_data(id) else { continue };
+            let Matcher::Http(matcher) = &data.matcher else { continue };
+            let failed = if path_holds { matcher.first_failure_after_path(subject) } else { matcher.first_failure(subject) };
+            if failed.is_none() && wanted(&id) {
+                return Some(Winner { id, prefix: data.matcher.prefix_len() });
+            }
+        }
+        None
+    }
+
+    pub(crate) fn match_data(&self, id: MatchId) -> Option<&crate::table::route_index::MatchData> {
+        self.inner.match_data.get(usize::try_from(id.index()).ok()?)
+    }
+
+    fn rule_of(&self, id: MatchId) -> Option<&RuleData> {
+        let rule = self.match_info(id)?.rule;
+        self.inner.rule_data.get(usize::try_from(rule.index()).ok()?)
+    }
+
+    /// What the winning rule does with the request: the fixed pipeline of [F-3].
+    fn outcome<'a, H: Headers + ?Sized>(
+        &'a self,
+        winner: Winner,
+        read: Read<'a>,
+        request: &Request<'a, H>,
+        pick: Pick,
+        grpc: bool,
+    ) -> Decision<'a> {
+        let none = || Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default()));
+        let (Some(info), Some(rule)) = (self.match_info(winner.id), self.rule_of(winner.id)) else { return none() };
+        let (Some(of_rule), Some(listener), Some(target)) = (self.rule(info.rule), self.listener(read.listener), read.target) else {
+            return none();
+        };
+        let matched = Matched { listener: read.listener, route: of_rule.route, rule: info.rule, match_: winner.id };
+        let mut response =
+            ResponseEdits { headers: HeaderEdits { modifiers: [None, Some(&rule.filters.response_headers)] }, cors: cors(rule, request) };
+        let answer = |reason, response| Decision::Respond(respond(Some(matched), reason, grpc, response));
+        if rule.fail_closed {
+            return answer(Reason::InvalidRule, ResponseEdits::default());
+        }
+        // CORS before everything else: a preflight carries no credentials ([C-9]).
+        if response.cors.is_some_and(|cors| cors.preflight.is_some()) {
+            return answer(Reason::CorsPreflight, response);
+        }
+        if rule.filters.unresolved {
+            return answer(Reason::UnresolvedFilter, response);
+        }
+        let to = |redirect: &'a filter::Redirect, response| {
+            let authority = read.authority.as_ref();
+            redirected(
+                redirect,
+                matched,
+                listener,
+                self.port(listener.port).map_or(0, |p| p.number),
+                authority,
+                target.clone(),
+                winner.prefix,
+                response,
+            )
+        };
+        if let Some(redirect) = &rule.filters.redirect {
+            return to(redirect, response);
+        }
+        if rule.shares.is_empty() {
+            return answer(Reason::NoBackends, response);
+        }
+        let Some(share) = rule.shares.pick(pick) else { return answer(Reason::ZeroWeights, response) };
+        response.headers.modifiers = [Some(&share.filters.response_headers), Some(&rule.filters.response_headers)];
+        if share.filters.unresolved {
+            return answer(Reason::UnresolvedFilter, response);
+        }
+        // The backend of a redirecting share need not be reachable ([F-36]).
+        if let Some(redirect) = &share.filters.redirect {
+            return to(redirect, response);
+        }
+        let Some(backend) = share.backend.and_then(|id| self.backend(id)) else { return answer(Reason::InvalidBackend, response) };
+        if matches!(&backend.endpoints, Endpoints::Known(list) if list.is_empty()) {
+            return answer(Reason::NoEndpoints, response);
+        }
+        Decision::Forward(Forward {
+            matched,
+            backend: backend.id,
+            authority: rewritten_host(rule, share).or(read.authority.as_ref().map(|authority| authority.received)),
+            target: Target { rewrite: rewrite(rewritten_path(rule, share), winner.prefix), ..target_of(target) },
+            request_headers: HeaderEdits { modifiers: [Some(&rule.filters.request_headers), Some(&share.filters.request_headers)] },
+            response,
+            mirrors: Mirrors { all: [&rule.filters.mirrors, &share.filters.mirrors], pick },
+            timeouts: rule.timeouts,
+            retry: rule.retry.as_ref(),
+            session: rule.session.as_ref(),
         })
     }
+}
+
+/// A request in canonical form, on its listener.
+pub(crate) struct Read<'a> {
+    pub(crate) listener: ListenerId,
+    authority: Option<RequestAuthority<'a>>,
+    /// `None` for `*`, which no path matches ([R-T2]).
+    target: Option<CanonicalTarget<'a>>,
+}
+
+impl Read<'_> {
+    /// The host for comparison; `None` for addresses and requests without host.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.authority.as_ref().and_then(|authority| host_name(&authority.host))
+    }
+
+    /// What matches look at.
+    pub(crate) fn subject<'s, H: ?Sized>(&'s self, request: &Request<'s, H>) -> Option<Subject<'s, H>> {
+        let target = self.target.as_ref()?;
+        Some(Subject { method: request.method, path: &target.path, query: target.query, headers: request.headers })
+    }
+}
+
+fn host_name<'h>(host: &'h Host<'_>) -> Option<&'h str> {
+    (host.kind() == HostKind::Name).then(|| host.as_str())
+}
+
+struct Winner {
+    id: MatchId,
+    prefix: usize,
+}
+
+fn respond(matched: Option<Matched>, reason: Reason, grpc: bool, response: ResponseEdits<'_>) -> Respond<'_> {
+    let (status, grpc_status) = match reason {
+        Reason::Refused(refusal) => (refusal.status(), Some(GrpcStatus::Internal)),
+        Reason::NoListener | Reason::NoRoute => (StatusCode::NOT_FOUND, Some(GrpcStatus::Unimplemented)),
+        // The client is to try again on another connection, which only the HTTP status says (RFC 9110 15.5.20).
+        Reason::Misdirected => (StatusCode::MISDIRECTED_REQUEST, None),
+        Reason::NoEndpoints => (StatusCode::SERVICE_UNAVAILABLE, Some(GrpcStatus::Unavailable)),
+        Reason::CorsPreflight => (StatusCode::NO_CONTENT, None),
+        Reason::NoBackends | Reason::InvalidBackend | Reason::ZeroWeights | Reason::UnresolvedFilter | Reason::InvalidRule => {
+            (StatusCode::INTERNAL_SERVER_ERROR, Some(GrpcStatus::Unavailable))
+        }
+    };
+    Respond { matched, status, grpc_status: grpc_status.filter(|_| grpc), reason, response }
+}
+
+/// Whether the client speaks gRPC and so understands `grpc-status` ([G-11]).
+fn is_grpc<H: Headers + ?Sized>(request: &Request<'_, H>) -> bool {
+    let Some(value) = request.headers.first(&header::CONTENT_TYPE) else { return false };
+    let media_type = value.trim_ascii();
+    let Some((start, rest)) = media_type.split_at_checked("application/grpc".len()) else { return false };
+    start.eq_ignore_ascii_case(b"application/grpc") && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
+}
+
+/// OPTIONS with Origin and a method that it asks for ([C-1]).
+fn preflight<'a, H: Headers + ?Sized>(request: &Request<'a, H>) -> Option<Preflight<'a>> {
+    if request.method != "OPTIONS" {
+        return None;
+    }
+    request.headers.first(&ORIGIN)?;
+    let method = request.headers.first(&REQUEST_METHOD).filter(|method| !method.is_empty())?;
+    Some(Preflight { method, headers: request.headers.first(&REQUEST_HEADERS).filter(|list| !list.is_empty()) })
+}
+
+/// What the CORS filter of a rule adds to the response ([C-3] to [C-5]).
+fn cors<'a, H: Headers + ?Sized>(rule: &'a RuleData, request: &Request<'a, H>) -> Option<CorsAnswer<'a>> {
+    let cors = rule.filters.cors.as_ref()?;
+    let origin = request.headers.first(&ORIGIN).filter(|origin| cors.allowed_origin(origin));
+    Some(CorsAnswer { cors, origin, preflight: preflight(request) })
+}
+
+fn target_of(target: CanonicalTarget<'_>) -> Target<'_> {
+    Target { path: target.path, query: target.query, rewrite: Rewrite::None }
+}
+
+fn rewrite(modifier: Option<&PathModifier>, matched: usize) -> Rewrite<'_> {
+    match modifier {
+        None => Rewrite::None,
+        Some(PathModifier::Full(path)) => Rewrite::Full(path),
+        Some(PathModifier::Prefix(replacement)) => Rewrite::Prefix { matched, replacement },
+    }
+}
+
+/// The path rewrite; the backend's comes before the rule's ([F-36]).
+fn rewritten_path<'a>(rule: &'a RuleData, share: &'a Share) -> Option<&'a PathModifier> {
+    let of = |filters: &'a Filters| filters.rewrite.as_ref().and_then(|rewrite| rewrite.path.as_ref());
+    of(&share.filters).or_else(|| of(&rule.filters))
+}
+
+/// The host rewrite: URLRewrite before `set Host` ([F-13]), the backend's before the rule's ([F-36]).
+fn rewritten_host<'a>(rule: &'a RuleData, share: &'a Share) -> Option<&'a str> {
+    let of = |filters: &'a Filters| {
+        let rewrite = filters.rewrite.as_ref().and_then(|rewrite| rewrite.hostname.as_deref());
+        rewrite.or(filters.request_headers.host.as_deref())
+    };
+    of(&share.filters).or_else(|| of(&rule.filters))
+}
+
+/// A redirect; the port follows [F-23].
+#[expect(clippy::too_many_arguments, reason = "the parts of a Location come from four places")]
+fn redirected<'a>(
+    redirect: &'a filter::Redirect,
+    matched: Matched,
+    listener: &ListenerInfo,
+    listener_port: u16,
+    authority: Option<&RequestAuthority<'a>>,
+    target: CanonicalTarget<'a>,
+    prefix: usize,
+    response: ResponseEdits<'a>,
+) -> Decision<'a> {
+    let scheme = redirect.scheme.unwrap_or(listener.protocol.scheme());
+    let port = redirect.port.unwrap_or(match redirect.scheme {
+        Some(scheme) => scheme.default_port(),
+        None => listener_port,
+    });
+    Decision::Redirect(Redirect {
+        matched,
+        status: redirect.status,
+        location: Location {
+            scheme,
+            host: redirect.hostname.as_deref().or(authority.map(|authority| authority.host_received)),
+            port,
+            target: Target { rewrite: rewrite(redirect.path.as_ref(), prefix), ..target_of(target) },
+        },
+        response,
+    })
 }

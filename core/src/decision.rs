@@ -362,7 +362,8 @@ pub(crate) struct Preflight<'a> {
 /// The backends that get a copy of this request ([F-41]).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mirrors<'a> {
-    pub(crate) all: &'a [Mirror],
+    /// Those of the rule, then those of the chosen backend.
+    pub(crate) all: [&'a [Mirror]; 2],
     pub(crate) pick: Pick,
 }
 
@@ -370,7 +371,7 @@ impl<'a> Mirrors<'a> {
     /// The backends, each chosen independently by the share of its filter.
     pub fn iter(&self) -> impl Iterator<Item = BackendId> + use<'a> {
         let pick = self.pick;
-        self.all.iter().enumerate().filter_map(move |(n, mirror)| {
+        self.all.into_iter().flatten().enumerate().filter_map(move |(n, mirror)| {
             let drawn = pick.derive(u64::try_from(n).unwrap_or(u64::MAX)).below(u64::from(mirror.denominator));
             (drawn < u64::from(mirror.numerator)).then_some(mirror.backend)
         })

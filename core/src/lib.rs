@@ -5,6 +5,7 @@ pub mod apply;
 pub mod canonical;
 pub mod decision;
 pub mod diagnostic;
+pub mod explain;
 pub mod model;
 pub mod report;
 pub mod request;

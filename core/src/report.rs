@@ -1,6 +1,8 @@
 //! Decisions as owned data with names instead of ids: what the command line prints as JSON and the bindings
 //! return. The shape is stable: fields are added, never renamed.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::decision::{Decision, HeaderEdits, Matched, ResponseEdits};
@@ -11,6 +13,7 @@ use crate::table::{BackendId, Table};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "decision")]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "one is made for each line of output")]
 pub enum DecisionReport {
     /// Send the request to a backend.
     Forward {
@@ -155,6 +158,42 @@ pub struct SessionReport {
     pub absolute_timeout_ms: Option<u64>,
     /// Whether the cookie outlives the browser's session.
     pub permanent: bool,
+}
+
+/// One line for a person.
+impl fmt::Display for DecisionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let matched = match self {
+            Self::Forward { matched, backend, target, authority, .. } => {
+                write!(f, "forward to {backend}, {}{target}", authority.as_deref().unwrap_or_default())?;
+                Some(matched)
+            }
+            Self::Redirect { matched, status, location, .. } => {
+                write!(f, "redirect {status} to {location}")?;
+                Some(matched)
+            }
+            Self::Respond { matched, status, message, .. } => {
+                write!(f, "respond {status}: {message}")?;
+                matched.as_ref()
+            }
+        };
+        matched.map_or(Ok(()), |matched| write!(f, " ({matched})"))
+    }
+}
+
+/// The rule by its place in the manifests.
+impl fmt::Display for MatchReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rule {}", self.route, self.rule)?;
+        self.rule_name.as_ref().map_or(Ok(()), |name| write!(f, " `{name}`"))
+    }
+}
+
+/// `namespace/name:port`
+impl fmt::Display for BackendReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}:{}", self.namespace, self.name, self.port)
+    }
 }
 
 impl Table {

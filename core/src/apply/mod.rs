@@ -1,42 +1,74 @@
 //! Stage 5, **carrying out a decision**: pure functions over the types of the `http` crate, so that no
 //! embedder writes a rule again.
 
-use http::{HeaderMap, StatusCode, Uri, request};
+mod cors;
+mod headers;
 
-use crate::decision::{CorsAnswer, Forward, HeaderEdits, Redirect, Respond, ResponseEdits};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request};
+
+use crate::decision::{Forward, GrpcStatus, Redirect, Respond, ResponseEdits};
+
+pub use cors::cors_headers;
+pub use headers::{request_headers, response_headers};
 
 /// Turns a request into the one to send to the backend: target (origin form), `Host`, header edits.
 ///
-/// The caller chooses the connection; for HTTP/2 it joins scheme and authority to the target.
+/// The caller chooses the connection; for HTTP/2 it joins scheme and authority to the target. Fields of one hop
+/// (RFC 9110 section 7.6.1) are the caller's, too: it removes them before the edits, so that they cannot remove
+/// an edit.
 pub fn forward(decision: &Forward<'_>, parts: &mut request::Parts) {
-    if let Ok(uri) = decision.target.to_string().parse::<Uri>() {
-        parts.uri = uri;
-    }
+    // A canonical target is a URI; were it none, the request would better go nowhere than elsewhere.
+    parts.uri = decision.target.to_string().parse::<Uri>().unwrap_or_else(|_| Uri::from_static("/"));
     request_headers(&decision.request_headers, &mut parts.headers);
-}
-
-/// Applies the edits of a request's header fields.
-pub fn request_headers(edits: &HeaderEdits<'_>, headers: &mut HeaderMap) {
-    let _ = (edits, headers);
-}
-
-/// Applies the edits of a response, whoever made it.
-pub fn response_headers(edits: &ResponseEdits<'_>, headers: &mut HeaderMap) {
-    let _ = (edits, headers);
-}
-
-/// The CORS fields of a response; they replace the backend's own ([C-5]).
-pub fn cors_headers(answer: &CorsAnswer<'_>, headers: &mut HeaderMap) {
-    let _ = (answer, headers);
+    match decision.authority.map(HeaderValue::from_str) {
+        Some(Ok(host)) => {
+            parts.headers.insert(header::HOST, host);
+        }
+        _ => {
+            parts.headers.remove(header::HOST);
+        }
+    }
 }
 
 /// The status and header fields of a redirect; its body is empty.
 pub fn redirect(decision: &Redirect<'_>) -> (StatusCode, HeaderMap) {
-    (decision.status, HeaderMap::new())
+    let mut headers = HeaderMap::new();
+    if let Ok(location) = HeaderValue::from_str(&decision.location.to_string()) {
+        headers.insert(header::LOCATION, location);
+    }
+    response_headers(&decision.response, &mut headers);
+    (decision.status, headers)
 }
 
 /// The status and header fields of an answer; its body is empty. A gRPC client gets status 200 and
 /// `grpc-status` ([G-10]).
 pub fn respond(decision: &Respond<'_>) -> (StatusCode, HeaderMap) {
-    (decision.status, HeaderMap::new())
+    let (status, mut headers) = match decision.grpc_status {
+        Some(grpc) => (StatusCode::OK, grpc_headers(grpc, &decision.reason.to_string())),
+        None => (decision.status, HeaderMap::new()),
+    };
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        // RFC 9110 section 15.5.6 asks for it; which methods a target has is its backend's to say.
+        headers.insert(header::ALLOW, HeaderValue::from_static(""));
+    }
+    response_headers(&decision.response, &mut headers);
+    (status, headers)
+}
+
+/// The status and header fields with which a gateway tells a gRPC client of a failure of its own, for instance
+/// a timeout: a response of header fields only.
+pub fn grpc_failure(status: GrpcStatus, message: &str, edits: &ResponseEdits<'_>) -> (StatusCode, HeaderMap) {
+    let mut headers = grpc_headers(status, message);
+    response_headers(edits, &mut headers);
+    (StatusCode::OK, headers)
+}
+
+fn grpc_headers(status: GrpcStatus, message: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from(u16::from(status.code())));
+    if let Ok(message) = HeaderValue::from_str(message) {
+        headers.insert("grpc-message", message);
+    }
+    headers
 }

@@ -12,4 +12,4 @@ pub use refusal::Refusal;
 pub use target::{CanonicalTarget, TargetForm};
 
 pub(crate) use authority::parse_authority;
-pub(crate) use target::{canonical_config_path, canonical_target, split_form};
+pub(crate) use target::{canonical_config_path, canonical_target, check_method, split_form};

@@ -2,5 +2,18 @@
 
 pub mod cors;
 pub mod filter;
+pub(crate) mod grant;
+pub mod hostname;
+pub(crate) mod matching;
+pub(crate) mod pattern;
 pub mod retry;
+pub(crate) mod selector;
 pub mod session;
+pub(crate) mod time;
+
+use crate::resource::meta::ObjectMeta;
+
+/// The namespace of a namespaced object; absent and empty mean `default`, as `kubectl apply` does it ([R-7]).
+pub(crate) fn namespace_of(meta: &ObjectMeta) -> &str {
+    meta.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or("default")
+}

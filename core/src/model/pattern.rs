@@ -20,7 +20,7 @@ const NEST_LIMIT: u32 = 50;
 #[derive(Clone)]
 pub(crate) struct Pattern {
     text: Box<str>,
-    dfa: dense::DFA<Vec<u32>>,
+    dfa: Box<dense::DFA<Vec<u32>>>,
     start: StateID,
 }
 
@@ -49,7 +49,7 @@ impl Pattern {
             .build_from_nfa(&nfa)
             .map_err(|_| format!("its automaton needs more than {SIZE_LIMIT} bytes"))?;
         let start = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).map_err(|error| error.to_string())?;
-        Ok(Self { text: text.into(), dfa, start })
+        Ok(Self { text: text.into(), dfa: Box::new(dfa), start })
     }
 
     /// The expression as written.

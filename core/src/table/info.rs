@@ -3,8 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::host_index::HostIndex;
+use super::route_index::{HttpRoutes, MatchData};
+use super::rule::RuleData;
 use crate::diagnostic::ObjectRef;
 use crate::model::filter::Scheme;
+use crate::options::Profile;
 
 macro_rules! ids {
     ($($(#[$meta:meta])* $name:ident;)+) => {$(
@@ -53,6 +57,20 @@ pub(crate) struct Inner {
     pub(crate) rules: Vec<RuleInfo>,
     pub(crate) matches: Vec<MatchInfo>,
     pub(crate) backends: Vec<Backend>,
+    /// What the table does, in the order of the ids: what stands above is what it is called.
+    pub(crate) profile: Profile,
+    pub(crate) hosts_of_ports: Vec<HostIndex<ListenerId>>,
+    pub(crate) routes_of_listeners: Vec<ListenerRoutes>,
+    pub(crate) rule_data: Vec<RuleData>,
+    pub(crate) match_data: Vec<MatchData>,
+}
+
+/// The routes of one listener. No host is served by both kinds ([G-12]).
+#[derive(Debug, Default)]
+pub(crate) struct ListenerRoutes {
+    pub(crate) http: HostIndex<HttpRoutes>,
+    /// GRPCRoute matches in order of precedence.
+    pub(crate) grpc: HostIndex<Box<[MatchId]>>,
 }
 
 /// A Gateway.

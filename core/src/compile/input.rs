@@ -1,0 +1,82 @@
+//! The input by name: what references are looked up in.
+
+use std::collections::BTreeMap;
+
+use crate::model::grant::Grants;
+use crate::model::namespace_of;
+use crate::model::selector::NamespaceLabels;
+use crate::options::{MissingServices, Options};
+use crate::resource::kubernetes::{EndpointSlice, Secret, Service, ServiceImport};
+use crate::resource::{GatewayClass, Resources};
+
+/// Namespace and name.
+pub(crate) type Key<'r> = (&'r str, &'r str);
+
+/// The input, indexed.
+#[derive(Debug)]
+pub(crate) struct Input<'r> {
+    pub(crate) resources: &'r Resources,
+    pub(crate) options: &'r Options,
+    pub(crate) classes: BTreeMap<&'r str, &'r GatewayClass>,
+    pub(crate) grants: Grants<'r>,
+    pub(crate) namespaces: NamespaceLabels<'r>,
+    pub(crate) secrets: BTreeMap<Key<'r>, &'r Secret>,
+    services: BTreeMap<Key<'r>, &'r Service>,
+    imports: BTreeMap<Key<'r>, &'r ServiceImport>,
+    slices: BTreeMap<Key<'r>, Vec<&'r EndpointSlice>>,
+    import_slices: BTreeMap<Key<'r>, Vec<&'r EndpointSlice>>,
+}
+
+impl<'r> Input<'r> {
+    pub(crate) fn new(resources: &'r Resources, options: &'r Options) -> Self {
+        Self {
+            resources,
+            options,
+            classes: resources.gateway_classes.iter().map(|class| (class.metadata.name.as_str(), class)).collect(),
+            grants: Grants::new(&resources.reference_grants),
+            namespaces: NamespaceLabels::new(&resources.namespaces),
+            secrets: by_name(&resources.secrets, |o| &o.metadata),
+            services: by_name(&resources.services, |o| &o.metadata),
+            imports: by_name(&resources.service_imports, |o| &o.metadata),
+            slices: slices(&resources.endpoint_slices, "kubernetes.io/service-name"),
+            import_slices: slices(&resources.endpoint_slices, "multicluster.kubernetes.io/service-name"),
+        }
+    }
+
+    pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&'r Service> {
+        self.services.get(&(namespace, name)).copied()
+    }
+
+    pub(crate) fn import(&self, namespace: &str, name: &str) -> Option<&'r ServiceImport> {
+        self.imports.get(&(namespace, name)).copied()
+    }
+
+    /// The EndpointSlices of a Service or ServiceImport.
+    pub(crate) fn slices<'s>(&'s self, kind: &str, namespace: &'s str, name: &'s str) -> &'s [&'r EndpointSlice] {
+        let slices = if kind == "ServiceImport" { &self.import_slices } else { &self.slices };
+        slices.get(&(namespace, name)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a Service that the input does not have is taken to exist.
+    pub(crate) fn assumes_service(&self, namespace: &str) -> bool {
+        match self.options.missing_services {
+            MissingServices::NotFound => false,
+            MissingServices::Assume => true,
+            MissingServices::Infer => !self.services.keys().any(|(of, _)| *of == namespace),
+        }
+    }
+}
+
+fn by_name<'r, T>(list: &'r [T], metadata: impl Fn(&'r T) -> &'r crate::resource::meta::ObjectMeta) -> BTreeMap<Key<'r>, &'r T> {
+    list.iter().map(|object| ((namespace_of(metadata(object)), metadata(object).name.as_str()), object)).collect()
+}
+
+fn slices<'r>(list: &'r [EndpointSlice], label: &str) -> BTreeMap<Key<'r>, Vec<&'r EndpointSlice>> {
+    let mut map = BTreeMap::<_, Vec<_>>::new();
+    for slice in list {
+        if let Some(service) = slice.metadata.labels.get(label) {
+            map.entry((namespace_of(&slice.metadata), service.as_str())).or_default().push(slice);
+        }
+    }
+    map
+}

@@ -1,0 +1,182 @@
+//! From the matches of a rule to valid matches ([M-5] to [M-15], [V-20], [V-22]).
+
+use http::HeaderName;
+
+use super::findings::{Findings, Invalid};
+use crate::canonical::canonical_config_path;
+use crate::diagnostic::Code;
+use crate::model::matching::{GrpcMatch, HeaderMatch, HttpMatch, NameMatch, PathMatch, QueryMatch, ValueMatch};
+use crate::model::pattern::Pattern;
+use crate::options::Profile;
+use crate::resource::grpc_route::GrpcRouteMatch;
+use crate::resource::http_route::{self, HttpMethod, HttpRouteMatch, PathMatchType, ValueMatchType};
+
+/// The matches of an HTTPRoute rule; none means the prefix `/`.
+pub(crate) fn http(list: &[HttpRouteMatch], profile: Profile, path: &str, findings: &mut Findings) -> Result<Vec<HttpMatch>, Invalid> {
+    let default = [HttpRouteMatch::default()];
+    let list = if list.is_empty() { &default } else { list };
+    list.iter().enumerate().map(|(n, m)| http_match(m, profile, &format!("{path}.matches[{n}]"), findings)).collect()
+}
+
+fn http_match(m: &HttpRouteMatch, profile: Profile, path: &str, findings: &mut Findings) -> Result<HttpMatch, Invalid> {
+    Ok(HttpMatch {
+        path: path_match(m.path.as_ref(), profile, &format!("{path}.path"), findings)?,
+        method: match &m.method {
+            Some(HttpMethod::Other(other)) => {
+                let message = format!("method `{other}` is not supported, expected one of {}", HttpMethod::KNOWN.join(", "));
+                return Err(Invalid::value(Code::UnsupportedValue, format!("{path}.method"), message));
+            }
+            Some(HttpMethod::Connect) => {
+                let message = "CONNECT is answered by the gateway with 405 and never reaches a rule";
+                findings.warning(Code::UnsupportedValue, format!("{path}.method"), message);
+                Some("CONNECT".into())
+            }
+            method => method.as_ref().map(|method| method.as_str().into()),
+        },
+        headers: headers(&m.headers, &format!("{path}.headers"), findings)?,
+        queries: queries(&m.query_params, &format!("{path}.queryParams"), findings)?,
+    })
+}
+
+fn path_match(
+    field: Option<&http_route::HttpPathMatch>,
+    profile: Profile,
+    path: &str,
+    findings: &mut Findings,
+) -> Result<PathMatch, Invalid> {
+    let type_ = field.and_then(|f| f.type_.clone()).unwrap_or(PathMatchType::PathPrefix);
+    let value = field.and_then(|f| f.value.as_deref()).unwrap_or("/");
+    let at = format!("{path}.value");
+    match type_ {
+        PathMatchType::Exact => Ok(PathMatch::Exact(config_path(value, profile, &at)?.into())),
+        PathMatchType::PathPrefix => {
+            let canonical = config_path(value, profile, &at)?;
+            Ok(PathMatch::Prefix(canonical.strip_suffix('/').unwrap_or(&canonical).into()))
+        }
+        PathMatchType::RegularExpression => {
+            if !value.starts_with(['/', '.', '^', '(', '[', '\\']) {
+                let message = format!("`{value}` must match the whole path, which begins with `/`");
+                findings.warning(Code::InvalidValue, at.clone(), message);
+            }
+            pattern(value, &at).map(PathMatch::Regex)
+        }
+        PathMatchType::Other(other) => Err(unsupported(&other, &format!("{path}.type"), PathMatchType::KNOWN)),
+    }
+}
+
+/// A path of the configuration in canonical form. The API server refuses what no canonical path can be ([M-19],
+/// [V-20]).
+pub(crate) fn config_path(value: &str, profile: Profile, at: &str) -> Result<String, Invalid> {
+    let refuse = |why: &str| Err(Invalid::value(Code::InvalidValue, at, format!("path `{value}` {why}")));
+    if !value.starts_with('/') {
+        return refuse("must be an absolute path that starts with `/`");
+    }
+    for part in ["//", "/./", "/../", "%2f", "%2F", "#", "?"] {
+        if value.contains(part) {
+            return refuse(&format!("must not contain `{part}`"));
+        }
+    }
+    if value.ends_with("/.") || value.ends_with("/..") {
+        return refuse("must not end with `/.` or `/..`");
+    }
+    match canonical_config_path(value, profile) {
+        Ok(canonical) => Ok(canonical.into_owned()),
+        Err(refusal) => refuse(&format!("can never match: {refusal}")),
+    }
+}
+
+fn unsupported(found: &str, at: &str, known: &[&str]) -> Invalid {
+    let help = match found {
+        "Exists" | "Present" => "; the API has no match on presence: use RegularExpression with `.*`",
+        _ => "",
+    };
+    Invalid::value(Code::UnsupportedValue, at, format!("type `{found}` is not supported, expected one of {}{help}", known.join(", ")))
+}
+
+fn pattern(text: &str, at: &str) -> Result<Pattern, Invalid> {
+    Pattern::compile(text)
+        .map_err(|error| Invalid::value(Code::InvalidValue, at, format!("regular expression `{text}` is not usable: {error}")))
+}
+
+fn value_match(type_: Option<&ValueMatchType>, value: &str, at: &str) -> Result<ValueMatch, Invalid> {
+    match type_ {
+        None | Some(ValueMatchType::Exact) => Ok(ValueMatch::Exact(value.into())),
+        Some(ValueMatchType::RegularExpression) => pattern(value, &format!("{at}.value")).map(ValueMatch::Regex),
+        Some(ValueMatchType::Other(other)) => Err(unsupported(other, &format!("{at}.type"), ValueMatchType::KNOWN)),
+    }
+}
+
+fn headers(list: &[http_route::HeaderMatch], path: &str, findings: &mut Findings) -> Result<Box<[HeaderMatch]>, Invalid> {
+    let mut valid: Vec<HeaderMatch> = Vec::with_capacity(list.len());
+    for (n, header) in list.iter().enumerate() {
+        let at = format!("{path}[{n}]");
+        let Ok(name) = HeaderName::from_bytes(header.name.as_bytes()) else {
+            let message = format!("`{}` is not a header field name (RFC 9110 section 5.1)", header.name);
+            return Err(Invalid::value(Code::InvalidValue, format!("{at}.name"), message));
+        };
+        if valid.iter().any(|earlier| earlier.name == name) {
+            // Only the first counts ([M-10]).
+            findings.warning(Code::InvalidValue, format!("{at}.name"), format!("header `{name}` is listed before: this entry is ignored"));
+            continue;
+        }
+        let value = value_match(header.type_.as_ref(), &header.value, &at)?;
+        if header.value.is_empty() {
+            return Err(Invalid::value(Code::InvalidValue, format!("{at}.value"), "the value must not be empty"));
+        }
+        valid.push(HeaderMatch { name, value });
+    }
+    Ok(valid.into())
+}
+
+fn queries(list: &[http_route::QueryParamMatch], path: &str, findings: &mut Findings) -> Result<Box<[QueryMatch]>, Invalid> {
+    let mut valid: Vec<QueryMatch> = Vec::with_capacity(list.len());
+    for (n, query) in list.iter().enumerate() {
+        let at = format!("{path}[{n}]");
+        if query.name.is_empty() || query.value.is_empty() {
+            return Err(Invalid::value(Code::InvalidValue, at, "name and value must not be empty"));
+        }
+        if valid.iter().any(|earlier| *earlier.name == *query.name) {
+            let message = format!("query parameter `{}` is listed before: this entry is ignored", query.name);
+            findings.warning(Code::InvalidValue, format!("{at}.name"), message);
+            continue;
+        }
+        valid.push(QueryMatch { name: query.name.as_str().into(), value: value_match(query.type_.as_ref(), &query.value, &at)? });
+    }
+    Ok(valid.into())
+}
+
+/// The matches of a GRPCRoute rule; none matches every call.
+pub(crate) fn grpc(list: &[GrpcRouteMatch], path: &str, findings: &mut Findings) -> Result<Vec<GrpcMatch>, Invalid> {
+    let default = [GrpcRouteMatch::default()];
+    let list = if list.is_empty() { &default } else { list };
+    list.iter().enumerate().map(|(n, m)| grpc_match(m, &format!("{path}.matches[{n}]"), findings)).collect()
+}
+
+fn grpc_match(m: &GrpcRouteMatch, path: &str, findings: &mut Findings) -> Result<GrpcMatch, Invalid> {
+    let headers = headers(&m.headers, &format!("{path}.headers"), findings)?;
+    let Some(field) = &m.method else { return Ok(GrpcMatch { service: NameMatch::Any, method: NameMatch::Any, headers }) };
+    let present = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(str::to_owned);
+    let (service, method) = (present(&field.service), present(&field.method));
+    if service.is_none() && method.is_none() {
+        return Err(Invalid::value(Code::InvalidValue, format!("{path}.method"), "one or both of `service` or `method` must be specified"));
+    }
+    let name = |text: Option<String>, member: &str| -> Result<NameMatch, Invalid> {
+        let at = format!("{path}.method.{member}");
+        match (text, &field.type_) {
+            (None, _) => Ok(NameMatch::Any),
+            (Some(text), None | Some(ValueMatchType::Exact)) => {
+                if text.contains('/') || !text.bytes().all(|b| b.is_ascii_graphic()) {
+                    return Err(Invalid::value(
+                        Code::InvalidValue,
+                        at,
+                        format!("`{text}` must only contain valid characters of a gRPC name"),
+                    ));
+                }
+                Ok(NameMatch::Exact(text.into()))
+            }
+            (Some(text), Some(ValueMatchType::RegularExpression)) => pattern(&text, &at).map(NameMatch::Regex),
+            (Some(_), Some(ValueMatchType::Other(other))) => Err(unsupported(other, &format!("{path}.method.type"), ValueMatchType::KNOWN)),
+        }
+    };
+    Ok(GrpcMatch { service: name(service, "service")?, method: name(method, "method")?, headers })
+}

@@ -1,0 +1,135 @@
+//! From resources to a table, status and diagnostics: stage 1 to stage 3 by way of stage 2.
+//!
+//! Nothing here fails. What is invalid is left out or answers as the specification says, and is reported twice:
+//! as a condition for controllers and as a diagnostic for people.
+
+mod attach;
+mod backend;
+mod build;
+mod filter;
+mod findings;
+mod gateway;
+mod input;
+mod listener;
+mod matches;
+mod route;
+mod rule;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
+use crate::options::Options;
+use crate::resource::meta::ObjectMeta;
+use crate::resource::status::{GatewayClassStatus, GatewayStatus, RouteStatus};
+use crate::resource::{GATEWAY_GROUP, Resources};
+use crate::table::{RouteKind, Table};
+
+/// What [`compile`] gives.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Compiled {
+    /// The table.
+    pub table: Table,
+    /// Status of every object this controller manages.
+    pub status: Status,
+    /// Findings for people.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Status of the objects, each list sorted by namespace and name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Status {
+    /// GatewayClasses of this controller.
+    pub gateway_classes: Vec<ObjectStatus<GatewayClassStatus>>,
+    /// Gateways of this controller.
+    pub gateways: Vec<ObjectStatus<GatewayStatus>>,
+    /// HTTPRoutes that name a parent of this controller.
+    pub http_routes: Vec<ObjectStatus<RouteStatus>>,
+    /// GRPCRoutes that name a parent of this controller.
+    pub grpc_routes: Vec<ObjectStatus<RouteStatus>>,
+}
+
+/// Status of one object.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ObjectStatus<S> {
+    /// The object.
+    pub object: ObjectRef,
+    /// Its status.
+    pub status: S,
+}
+
+/// Compiles resources into a table. Never fails on bad manifests: what is invalid is left out, reported, and
+/// answered as the specification says. The same objects in any order give the same result.
+///
+/// ```
+/// use gatewright::{Arrival, Authority, Decision, Options, Pick, Request, Resources, compile};
+///
+/// let compiled = compile(&Resources::default(), &Options::default());
+/// assert!(compiled.table.gateways().is_empty());
+/// ```
+pub fn compile(resources: &Resources, options: &Options) -> Compiled {
+    let input = input::Input::new(resources, options);
+    let mut status = Status::default();
+    let mut all_findings = Vec::new();
+    let gateways = gateway::check(&input, &mut status, &mut all_findings);
+    let mut backends = backend::Backends::new(&input);
+    let (mut routes, mut findings) = route::check(&input, &mut backends);
+    let mut attachments: Vec<Vec<attach::Attachment<'_>>> =
+        routes.iter().zip(&mut findings).map(|(route, findings)| attach::attach(route, &gateways, &input, findings)).collect();
+    attach::separate_kinds(&routes, &mut attachments, &mut findings);
+
+    let attached = attached_routes(&routes, &attachments);
+    for (key, gateway) in &gateways {
+        let counts: Vec<usize> = (0..gateway.listeners.len()).map(|n| attached.get(&(*key, n)).map_or(0, BTreeSet::len)).collect();
+        status.gateways.push(ObjectStatus { object: gateway.object.clone(), status: gateway.status(&counts) });
+    }
+    for (route, attachments) in routes.iter().zip(&attachments).filter(|(_, attachments)| !attachments.is_empty()) {
+        let entry = ObjectStatus { object: route.object.clone(), status: route.status(attachments, &gateways) };
+        match route.kind {
+            RouteKind::Http => status.http_routes.push(entry),
+            RouteKind::Grpc => status.grpc_routes.push(entry),
+        }
+    }
+
+    let table = build::table(&gateways, &mut routes, &attachments, backends.list, options.profile, &mut findings);
+    let mut diagnostics: Vec<Diagnostic> = all_findings.into_iter().chain(findings).flat_map(|findings| findings.list).collect();
+    diagnostics.extend(not_routed(resources));
+    diagnostics.sort_by(|a, b| (&a.object, &a.path, a.code, &a.message).cmp(&(&b.object, &b.path, b.code, &b.message)));
+    diagnostics.dedup();
+    Compiled { table, status, diagnostics }
+}
+
+/// Routes accepted by each listener; a route that names a listener twice counts once ([L-27]).
+fn attached_routes<'r>(
+    routes: &[route::CheckedRoute<'r>],
+    attachments: &[Vec<attach::Attachment<'r>>],
+) -> BTreeMap<(input::Key<'r>, usize), BTreeSet<usize>> {
+    let mut attached = BTreeMap::<_, BTreeSet<usize>>::new();
+    for (n, (route, attachments)) in routes.iter().zip(attachments).enumerate() {
+        if route.unusable().is_some() {
+            continue;
+        }
+        for attachment in attachments {
+            for listener in attachment.listeners.keys() {
+                attached.entry((attachment.gateway, *listener)).or_default().insert(n);
+            }
+        }
+    }
+    attached
+}
+
+/// Objects that are read but route nothing in this version.
+fn not_routed(resources: &Resources) -> Vec<Diagnostic> {
+    let mut list = Vec::new();
+    let mut tell = |kind: &str, metadata: &ObjectMeta| {
+        let object = ObjectRef::of_meta(GATEWAY_GROUP, kind, metadata);
+        let message = format!("{kind} objects are read but do not route traffic in this version");
+        list.push(Diagnostic::new(Severity::Warning, Code::NotRouted, Some(object), "", message));
+    };
+    resources.tls_routes.iter().for_each(|o| tell("TLSRoute", &o.metadata));
+    resources.tcp_routes.iter().for_each(|o| tell("TCPRoute", &o.metadata));
+    resources.udp_routes.iter().for_each(|o| tell("UDPRoute", &o.metadata));
+    list
+}

@@ -1,0 +1,264 @@
+//! From the rules of a route to valid rules ([S-20], [S-21]).
+
+use std::time::Duration;
+
+use super::backend::{BackendRefParts, Backends, Referrer, parts};
+use super::filter::{self, Context, Level};
+use super::findings::{BadRef, Findings, Invalid};
+use super::matches;
+use crate::decision::Timeouts;
+use crate::diagnostic::Code;
+use crate::model::filter::Filters;
+use crate::model::matching::{HttpMatch, Matcher, PathMatch};
+use crate::model::retry::Retry;
+use crate::model::session::{SessionCarrier, SessionPersistence};
+use crate::model::time::parse_duration;
+use crate::options::Profile;
+use crate::resource::grpc_route::GrpcRouteRule;
+use crate::resource::http_route::{HttpRouteFilter, HttpRouteRetry, HttpRouteRule, HttpRouteTimeouts};
+use crate::resource::session::{self, CookieLifetimeType, SessionPersistenceType};
+use crate::table::BackendId;
+use crate::table::rule::{RuleData, Shares};
+
+/// A rule of the table under construction.
+#[derive(Debug)]
+pub(crate) struct CheckedRule {
+    /// Index in `spec.rules`.
+    pub(crate) index: u32,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) matchers: Vec<Matcher>,
+    pub(crate) data: RuleData,
+}
+
+/// The rules of a route.
+#[derive(Debug, Default)]
+pub(crate) struct CheckedRules {
+    /// Rules that match: valid ones, and invalid ones that fail closed.
+    pub(crate) rules: Vec<CheckedRule>,
+    /// Index and fault of the invalid ones.
+    pub(crate) invalid: Vec<(usize, Invalid)>,
+    /// Number of rules written.
+    pub(crate) written: usize,
+    /// References that do not resolve ([S-13]).
+    pub(crate) refs: Vec<BadRef>,
+}
+
+/// What translating the rules of one route needs.
+#[derive(Debug)]
+pub(crate) struct RuleContext<'c, 'i, 'r> {
+    pub(crate) backends: &'c mut Backends<'i, 'r>,
+    pub(crate) findings: &'c mut Findings,
+    pub(crate) from: Referrer<'c>,
+    pub(crate) profile: Profile,
+}
+
+/// The parts of a rule that both kinds of route have.
+struct Parts<'a> {
+    name: Option<&'a str>,
+    filters: Vec<HttpRouteFilter>,
+    backends: Vec<(BackendRefParts<'a>, Option<i32>, Vec<HttpRouteFilter>)>,
+    session: Option<&'a session::SessionPersistence>,
+    timeouts: Option<&'a HttpRouteTimeouts>,
+    retry: Option<&'a HttpRouteRetry>,
+}
+
+/// The rules of an HTTPRoute; absent ones are one rule that matches everything ([R-5]).
+pub(crate) fn http(rules: Option<&[HttpRouteRule]>, context: &mut RuleContext<'_, '_, '_>) -> CheckedRules {
+    let default = [HttpRouteRule::default()];
+    let rules = rules.unwrap_or(&default);
+    let mut checked = CheckedRules { written: rules.len(), ..CheckedRules::default() };
+    for (n, rule) in rules.iter().enumerate() {
+        let path = format!("spec.rules[{n}]");
+        let matchers = matches::http(&rule.matches, context.profile, &path, context.findings);
+        let one_prefix = matches!(matchers.as_deref(), Ok([HttpMatch { path: PathMatch::Prefix(_), .. }]));
+        let parts = Parts {
+            name: rule.name.as_deref(),
+            filters: rule.filters.clone(),
+            backends: rule.backend_refs.iter().map(|b| (parts!(b), b.weight, b.filters.clone())).collect(),
+            session: rule.session_persistence.as_ref(),
+            timeouts: rule.timeouts.as_ref(),
+            retry: rule.retry.as_ref(),
+        };
+        let matchers = matchers.map(|list| list.into_iter().map(Matcher::Http).collect());
+        one_rule(n, matchers, &parts, one_prefix, &path, &mut checked, context);
+    }
+    checked
+}
+
+/// The rules of a GRPCRoute.
+pub(crate) fn grpc(rules: &[GrpcRouteRule], context: &mut RuleContext<'_, '_, '_>) -> CheckedRules {
+    let mut checked = CheckedRules { written: rules.len(), ..CheckedRules::default() };
+    for (n, rule) in rules.iter().enumerate() {
+        let path = format!("spec.rules[{n}]");
+        let matchers = matches::grpc(&rule.matches, &path, context.findings);
+        let parts = Parts {
+            name: rule.name.as_deref(),
+            filters: filter::of_grpc(&rule.filters),
+            backends: rule.backend_refs.iter().map(|b| (parts!(b), b.weight, filter::of_grpc(&b.filters))).collect(),
+            session: rule.session_persistence.as_ref(),
+            timeouts: None,
+            retry: None,
+        };
+        let matchers = matchers.map(|list| list.into_iter().map(Matcher::Grpc).collect());
+        one_rule(n, matchers, &parts, false, &path, &mut checked, context);
+    }
+    checked
+}
+
+/// Translates one rule and decides what becomes of an invalid one: it is left out, unless it has a filter that
+/// may guard access; then it keeps its matches and answers 500 ([U-29]).
+fn one_rule(
+    n: usize,
+    matchers: Result<Vec<Matcher>, Invalid>,
+    parts: &Parts<'_>,
+    one_prefix: bool,
+    path: &str,
+    checked: &mut CheckedRules,
+    context: &mut RuleContext<'_, '_, '_>,
+) {
+    let data = rule_data(parts, one_prefix, path, &mut checked.refs, context);
+    let guarded = filter::guards(&parts.filters) || parts.backends.iter().any(|(_, _, filters)| filter::guards(filters));
+    let (index, name) = (u32::try_from(n).unwrap_or(u32::MAX), parts.name.map(Into::into));
+    let invalid = match (matchers, data) {
+        (Ok(matchers), Ok(data)) => return checked.rules.push(CheckedRule { index, name, matchers, data }),
+        (Ok(matchers), Err(invalid)) if guarded => {
+            context.findings.error(invalid.code, invalid.path.clone(), invalid.message.clone());
+            context.findings.warning(Code::FailClosed, path, "the rule keeps its matches and answers 500");
+            checked.rules.push(CheckedRule { index, name, matchers, data: RuleData { fail_closed: true, ..RuleData::default() } });
+            invalid
+        }
+        (Err(invalid), _) | (_, Err(invalid)) => {
+            context.findings.error(invalid.code, invalid.path.clone(), invalid.message.clone());
+            context.findings.warning(Code::RuleDropped, path, "the rule is left out");
+            invalid
+        }
+    };
+    checked.invalid.push((n, invalid));
+}
+
+fn rule_data(
+    parts: &Parts<'_>,
+    one_prefix: bool,
+    path: &str,
+    refs: &mut Vec<BadRef>,
+    context: &mut RuleContext<'_, '_, '_>,
+) -> Result<RuleData, Invalid> {
+    let mut filters =
+        Context { backends: context.backends, findings: context.findings, refs, from: context.from, profile: context.profile, one_prefix };
+    let of_rule = filter::filters(&parts.filters, Level::Rule, &format!("{path}.filters"), &mut filters)?;
+    let mut shares: Vec<(u32, Option<BackendId>, Filters)> = Vec::with_capacity(parts.backends.len());
+    for (n, (reference, weight, list)) in parts.backends.iter().enumerate() {
+        let at = format!("{path}.backendRefs[{n}]");
+        let weight = weight.unwrap_or(1);
+        let Some(weight) = u32::try_from(weight).ok().filter(|weight| *weight <= 1_000_000) else {
+            return Err(Invalid::value(Code::InvalidValue, format!("{at}.weight"), format!("weight {weight} is not from 0 to 1000000")));
+        };
+        let of_backend = filter::filters(list, Level::Backend, &format!("{at}.filters"), &mut filters)?;
+        let backend = match filters.backends.resolve(filters.from, *reference, &at, filters.findings) {
+            Ok(backend) => Some(backend),
+            Err(bad) => {
+                bad.report(filters.findings, "its share of the requests is answered with 500");
+                filters.refs.push(bad);
+                None
+            }
+        };
+        shares.push((weight, backend, of_backend));
+    }
+    let of_backends: Vec<&Filters> = shares.iter().map(|(_, _, filters)| filters).collect();
+    filter::check_rule(&of_rule, &of_backends, &format!("{path}.filters"))?;
+    Ok(RuleData {
+        timeouts: timeouts(parts.timeouts, &format!("{path}.timeouts"))?,
+        retry: parts.retry.map(|retry| self::retry(retry, &format!("{path}.retry"))).transpose()?,
+        session: parts.session.map(|field| session(field, &format!("{path}.sessionPersistence"), context.findings)).transpose()?,
+        filters: of_rule,
+        shares: Shares::new(shares),
+        fail_closed: false,
+    })
+}
+
+fn duration(text: Option<&str>, at: &str) -> Result<Option<Duration>, Invalid> {
+    let Some(text) = text else { return Ok(None) };
+    parse_duration(text).map(Some).ok_or_else(|| {
+        let message =
+            format!("`{}` is not a duration, expected up to four parts such as `1h30m` or `500ms` (GEP-2257)", text.escape_debug());
+        Invalid::value(Code::InvalidValue, at, message)
+    })
+}
+
+/// Zero switches a timeout off ([TO-3]); an attempt cannot outlast the request ([TO-4]).
+fn timeouts(field: Option<&HttpRouteTimeouts>, path: &str) -> Result<Timeouts, Invalid> {
+    let Some(field) = field else { return Ok(Timeouts::default()) };
+    let set = |text: Option<&str>, member: &str| Ok(duration(text, &format!("{path}.{member}"))?.filter(|d| !d.is_zero()));
+    let request = set(field.request.as_deref(), "request")?;
+    let backend_request = set(field.backend_request.as_deref(), "backendRequest")?;
+    if request.zip(backend_request).is_some_and(|(request, backend)| backend > request) {
+        return Err(Invalid::value(Code::InvalidCombination, path, "backendRequest timeout cannot be longer than request timeout"));
+    }
+    Ok(Timeouts { request, backend_request })
+}
+
+fn retry(field: &HttpRouteRetry, path: &str) -> Result<Retry, Invalid> {
+    let code = |(n, code): (usize, &i32)| {
+        let valid = u16::try_from(*code).ok().filter(|code| (400..=599).contains(code));
+        valid.ok_or_else(|| {
+            Invalid::value(Code::InvalidValue, format!("{path}.codes[{n}]"), format!("status code {code} is not from 400 to 599"))
+        })
+    };
+    let attempts = field.attempts.unwrap_or(1);
+    let Some(attempts) = u32::try_from(attempts).ok().filter(|attempts| *attempts > 0) else {
+        return Err(Invalid::value(Code::InvalidValue, format!("{path}.attempts"), format!("{attempts} attempts are less than 1")));
+    };
+    Ok(Retry {
+        attempts,
+        codes: field.codes.iter().enumerate().map(code).collect::<Result<_, _>>()?,
+        backoff: duration(field.backoff.as_deref(), &format!("{path}.backoff"))?,
+    })
+}
+
+fn session(field: &session::SessionPersistence, path: &str, findings: &mut Findings) -> Result<SessionPersistence, Invalid> {
+    if field.idle_timeout.is_some() {
+        findings.warning(
+            Code::UnsupportedValue,
+            format!("{path}.idleTimeout"),
+            "idleTimeout was removed in Gateway API v1.6 and is ignored",
+        );
+    }
+    let cookie = field.cookie.as_ref().or(field.cookie_config.as_ref());
+    let (carrier, name) = match &field.type_ {
+        None | Some(SessionPersistenceType::Cookie) => (SessionCarrier::Cookie, field.cookie.as_ref().and_then(|c| c.name.as_deref())),
+        Some(SessionPersistenceType::Header) => (SessionCarrier::Header, field.header.as_ref().and_then(|h| h.name.as_deref())),
+        Some(SessionPersistenceType::Other(other)) => {
+            let message = format!("type `{other}` is not supported, expected Cookie or Header");
+            return Err(Invalid::value(Code::UnsupportedValue, format!("{path}.type"), message));
+        }
+    };
+    let name = name.or(field.session_name.as_deref());
+    match name {
+        None if carrier == SessionCarrier::Header => {
+            return Err(Invalid::value(Code::InvalidValue, path, "a session in a header field needs its name"));
+        }
+        // A cookie name is a token like a field name (RFC 6265 section 4.1.1).
+        Some(name) if http::HeaderName::from_bytes(name.as_bytes()).is_err() => {
+            return Err(Invalid::value(
+                Code::InvalidValue,
+                path,
+                format!("`{}` is not a name (RFC 9110 section 5.6.2)", name.escape_debug()),
+            ));
+        }
+        _ => {}
+    }
+    let absolute_timeout = duration(field.absolute_timeout.as_deref(), &format!("{path}.absoluteTimeout"))?;
+    let permanent = match cookie.and_then(|cookie| cookie.lifetime_type.as_ref()) {
+        None | Some(CookieLifetimeType::Session) => false,
+        Some(CookieLifetimeType::Permanent) if absolute_timeout.is_some() => true,
+        Some(CookieLifetimeType::Permanent) => {
+            let message = "absoluteTimeout must be specified when cookie lifetimeType is Permanent";
+            return Err(Invalid::value(Code::InvalidCombination, path, message));
+        }
+        Some(CookieLifetimeType::Other(other)) => {
+            let message = format!("lifetimeType `{other}` is not supported, expected Permanent or Session");
+            return Err(Invalid::value(Code::UnsupportedValue, path, message));
+        }
+    };
+    Ok(SessionPersistence { carrier, name: name.map(Into::into), absolute_timeout, permanent })
+}

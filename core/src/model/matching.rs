@@ -1,0 +1,368 @@
+//! Valid matches and the one place that says whether each of their conditions holds ([M-5] to [M-15], [G-1]).
+
+use std::fmt;
+
+use http::HeaderName;
+
+use super::pattern::Pattern;
+use crate::request::Headers;
+
+/// A match on the path ([M-6], [M-7], [M-8]); texts are canonical.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PathMatch {
+    Exact(Box<str>),
+    /// Kept without its trailing slash: empty covers every path.
+    Prefix(Box<str>),
+    Regex(Pattern),
+}
+
+impl PathMatch {
+    pub(crate) fn holds(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(text) => **text == *path,
+            // By whole segments: `/v2` is not a prefix of `/v2example`.
+            Self::Prefix(prefix) => path.strip_prefix(&**prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Self::Regex(pattern) => pattern.matches(path.bytes()),
+        }
+    }
+}
+
+impl fmt::Display for PathMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => write!(f, "path Exact `{text}`"),
+            Self::Prefix(prefix) => write!(f, "path PathPrefix `{}`", if prefix.is_empty() { "/" } else { prefix }),
+            Self::Regex(pattern) => write!(f, "path RegularExpression `{}`", pattern.as_str()),
+        }
+    }
+}
+
+/// A match on a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ValueMatch {
+    Exact(Box<str>),
+    Regex(Pattern),
+}
+
+impl ValueMatch {
+    /// Whether the whole value matches; takes octets, so that decoding a value needs no buffer.
+    fn holds(&self, value: impl Iterator<Item = u8>) -> bool {
+        match self {
+            Self::Exact(text) => value.eq(text.bytes()),
+            Self::Regex(pattern) => pattern.matches(value),
+        }
+    }
+}
+
+impl fmt::Display for ValueMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => write!(f, "= `{text}`"),
+            Self::Regex(pattern) => write!(f, "~ `{}`", pattern.as_str()),
+        }
+    }
+}
+
+/// A match on a header field: any one field line must match ([M-10], [M-11]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HeaderMatch {
+    pub(crate) name: HeaderName,
+    pub(crate) value: ValueMatch,
+}
+
+impl HeaderMatch {
+    pub(crate) fn holds<H: Headers + ?Sized>(&self, headers: &H) -> bool {
+        headers.values(&self.name).any(|value| self.value.holds(value.trim_ascii().iter().copied()))
+    }
+}
+
+impl fmt::Display for HeaderMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "header `{}` {}", self.name, self.value)
+    }
+}
+
+/// A match on a query parameter: the first of its name counts, decoded ([M-13] to [M-15]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct QueryMatch {
+    pub(crate) name: Box<str>,
+    pub(crate) value: ValueMatch,
+}
+
+impl QueryMatch {
+    pub(crate) fn holds(&self, query: Option<&str>) -> bool {
+        self.find(query).is_some_and(|value| self.value.holds(form_decode(value)))
+    }
+
+    /// The raw value of the first parameter of this name.
+    pub(crate) fn find<'q>(&self, query: Option<&'q str>) -> Option<&'q str> {
+        query
+            .unwrap_or_default()
+            .split('&')
+            .filter(|parameter| !parameter.is_empty())
+            .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
+            .find(|(name, _)| form_decode(name).eq(self.name.bytes()))
+            .map(|(_, value)| value)
+    }
+}
+
+impl fmt::Display for QueryMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "query parameter `{}` {}", self.name, self.value)
+    }
+}
+
+/// The octets of a form-encoded text: `+` is a space, `%XX` an octet, a broken triplet itself ([M-15]).
+pub(crate) fn form_decode(text: &str) -> impl Iterator<Item = u8> + '_ {
+    let mut rest = text.as_bytes();
+    std::iter::from_fn(move || {
+        let (first, tail) = rest.split_first()?;
+        rest = tail;
+        match (first, tail) {
+            (b'+', _) => Some(b' '),
+            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => {
+                    rest = after;
+                    Some(high << 4 | low)
+                }
+                _ => Some(b'%'),
+            },
+            (octet, _) => Some(*octet),
+        }
+    })
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// A match of an HTTPRoute rule: all of its conditions must hold ([M-5]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HttpMatch {
+    pub(crate) path: PathMatch,
+    pub(crate) method: Option<Box<str>>,
+    pub(crate) headers: Box<[HeaderMatch]>,
+    pub(crate) queries: Box<[QueryMatch]>,
+}
+
+/// The part of a canonical request that matches look at.
+pub(crate) struct Subject<'a, H: ?Sized> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) headers: &'a H,
+}
+
+/// The first condition of a match that does not hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failed<'m> {
+    Path(&'m PathMatch),
+    Method(&'m str),
+    Header(&'m HeaderMatch),
+    Query(&'m QueryMatch),
+    GrpcService(&'m NameMatch),
+    GrpcMethod(&'m NameMatch),
+    /// The path is not `/service/method`.
+    GrpcPath,
+}
+
+impl HttpMatch {
+    /// The first condition that fails, the path being known to hold.
+    pub(crate) fn first_failure_after_path<'m, H: Headers + ?Sized>(&'m self, subject: &Subject<'_, H>) -> Option<Failed<'m>> {
+        if let Some(method) = self.method.as_deref().filter(|method| *method != subject.method) {
+            return Some(Failed::Method(method));
+        }
+        if let Some(header) = self.headers.iter().find(|header| !header.holds(subject.headers)) {
+            return Some(Failed::Header(header));
+        }
+        self.queries.iter().find(|query| !query.holds(subject.query)).map(Failed::Query)
+    }
+
+    /// The first condition that fails.
+    pub(crate) fn first_failure<'m, H: Headers + ?Sized>(&'m self, subject: &Subject<'_, H>) -> Option<Failed<'m>> {
+        if self.path.holds(subject.path) { self.first_failure_after_path(subject) } else { Some(Failed::Path(&self.path)) }
+    }
+}
+
+impl fmt::Display for HttpMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)?;
+        if let Some(method) = &self.method {
+            write!(f, ", method {method}")?;
+        }
+        self.headers.iter().try_for_each(|header| write!(f, ", {header}"))?;
+        self.queries.iter().try_for_each(|query| write!(f, ", {query}"))
+    }
+}
+
+/// A match on a gRPC service or method name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NameMatch {
+    Any,
+    Exact(Box<str>),
+    Regex(Pattern),
+}
+
+impl NameMatch {
+    fn holds(&self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(text) => **text == *name,
+            Self::Regex(pattern) => pattern.matches(name.bytes()),
+        }
+    }
+}
+
+impl fmt::Display for NameMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Exact(text) => write!(f, "= `{text}`"),
+            Self::Regex(pattern) => write!(f, "~ `{}`", pattern.as_str()),
+        }
+    }
+}
+
+/// A match of a GRPCRoute rule ([G-1], [G-2]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GrpcMatch {
+    pub(crate) service: NameMatch,
+    pub(crate) method: NameMatch,
+    pub(crate) headers: Box<[HeaderMatch]>,
+}
+
+impl GrpcMatch {
+    /// The first condition that fails. Service and method are the path's two segments; a service holds no `/`.
+    pub(crate) fn first_failure<'m, H: Headers + ?Sized>(&'m self, subject: &Subject<'_, H>) -> Option<Failed<'m>> {
+        if self.service != NameMatch::Any || self.method != NameMatch::Any {
+            let names = subject.path.strip_prefix('/').and_then(|path| path.split_once('/'));
+            let Some((service, method)) = names.filter(|(_, method)| !method.contains('/')) else { return Some(Failed::GrpcPath) };
+            if !self.service.holds(service) {
+                return Some(Failed::GrpcService(&self.service));
+            }
+            if !self.method.holds(method) {
+                return Some(Failed::GrpcMethod(&self.method));
+            }
+        }
+        self.headers.iter().find(|header| !header.holds(subject.headers)).map(Failed::Header)
+    }
+}
+
+impl fmt::Display for GrpcMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "service {}, method {}", self.service, self.method)?;
+        self.headers.iter().try_for_each(|header| write!(f, ", {header}"))
+    }
+}
+
+/// A match of either kind of route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Matcher {
+    Http(HttpMatch),
+    Grpc(GrpcMatch),
+}
+
+impl Matcher {
+    /// The first condition that fails.
+    pub(crate) fn first_failure<'m, H: Headers + ?Sized>(&'m self, subject: &Subject<'_, H>) -> Option<Failed<'m>> {
+        match self {
+            Self::Http(http) => http.first_failure(subject),
+            Self::Grpc(grpc) => grpc.first_failure(subject),
+        }
+    }
+
+    /// Octets of the path that a prefix replacement replaces ([F-31]).
+    pub(crate) fn prefix_len(&self) -> usize {
+        match self {
+            Self::Http(HttpMatch { path: PathMatch::Prefix(prefix), .. }) => prefix.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(http) => http.fmt(f),
+            Self::Grpc(grpc) => grpc.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of [M-7].
+    #[test]
+    fn path_prefix_is_by_segment() {
+        for (prefix, path, expected) in [
+            ("/v2", "/v2", true),
+            ("/v2", "/v2/", true),
+            ("/v2", "/v2/example", true),
+            ("/v2", "/v2example", false),
+            ("/v2", "/V2", false),
+            ("/v2", "/foo/v2", false),
+            ("/match", "/match/any", true),
+            ("/match", "/matching", false),
+            ("", "/", true),
+            ("", "/x", true),
+        ] {
+            assert_eq!(PathMatch::Prefix(prefix.into()).holds(path), expected, "{prefix} on {path}");
+        }
+    }
+
+    /// [M-13], [M-14], [M-15]
+    #[test]
+    fn query_parameters() {
+        let of = |name: &str, value: &str| QueryMatch { name: name.into(), value: ValueMatch::Exact(value.into()) };
+        for (name, value, query, expected) in [
+            ("animal", "whale", "animal=whale", true),
+            ("animal", "whale", "ANIMAL=whale", false),
+            ("animal", "whale", "animal=whaledolphin", false),
+            ("a", "1", "a=1&a=2", true),
+            ("a", "2", "a=1&a=2", false),
+            ("q", "a b", "q=a+b", true),
+            ("q", "a b", "q=a%20b", true),
+            ("q", "a%20b", "q=a%20b", false),
+            ("q", "100%", "q=100%", true),
+            ("q", "%zz", "q=%zz", true),
+            ("a=b", "c", "a%3Db=c", true),
+            ("a", "b=c", "a=b=c", true),
+            ("a", "1", "&&a=1", true),
+            ("a", "1", "b=1", false),
+        ] {
+            assert_eq!(of(name, value).holds(Some(query)), expected, "{name}={value} in {query}");
+        }
+        assert!(!of("a", "1").holds(None));
+    }
+
+    /// [M-10], [M-11]
+    #[test]
+    fn header_lines() {
+        let header = HeaderMatch { name: HeaderName::from_static("x"), value: ValueMatch::Exact("b".into()) };
+        assert!(header.holds(&[("X", "a"), ("x", " b ")]));
+        assert!(!header.holds(&[("X", "a,b")]));
+        assert!(!header.holds(&[("X", "B")]));
+    }
+
+    /// The table of [G-1].
+    #[test]
+    fn grpc_names() {
+        let name = |text: &str| if text.is_empty() { NameMatch::Any } else { NameMatch::Exact(text.into()) };
+        for (service, method, path, expected) in [
+            ("a.B", "M", "/a.B/M", true),
+            ("a.B", "M", "/a.B/m", false),
+            ("a.B", "", "/a.B/Any", true),
+            ("a.B", "", "/a.B/Any/more", false),
+            ("", "M", "/x/M", true),
+            ("", "M", "/M", false),
+            ("", "", "/anything/at/all", true),
+        ] {
+            let matcher = GrpcMatch { service: name(service), method: name(method), headers: [].into() };
+            let none: [(&str, &str); 0] = [];
+            let subject = Subject { method: "POST", path, query: None, headers: &none };
+            assert_eq!(matcher.first_failure(&subject).is_none(), expected, "{service}/{method} on {path}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The one place that orders matches: what wins when several hold.
+//!
+//! The specification's list ([M-20]; HTTPRouteRule.matches, v1), after the hostname, which the host index
+//! orders:
+//!
+//! > Exact path match; prefix path match with the largest number of characters; method match; largest number of
+//! > header matches; largest number of query param matches. If ties still exist across multiple routes: the
+//! > oldest route based on creation timestamp; the route appearing first in alphabetical order by
+//! > "{namespace}/{name}". If ties still exist within an HTTPRoute: the first matching rule (in list order).
+//!
+//! and for GRPCRoute ([G-3]): characters in a matching service, in a matching method, number of header matches,
+//! then the same ties. Regular expressions stand between exact and prefix matches, longer text first ([U-7]).
+
+use std::cmp::Reverse;
+
+use crate::model::matching::{GrpcMatch, HttpMatch, NameMatch, PathMatch};
+
+/// Where a match stands among the matches of one hostname: the smaller wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    first: Reverse<Weight>,
+    second: Reverse<Weight>,
+    has_method: Reverse<bool>,
+    headers: Reverse<usize>,
+    queries: Reverse<usize>,
+    age: i64,
+    name: u32,
+    rule: u32,
+    match_: u32,
+}
+
+/// Kind of a text match, then its length.
+type Weight = (u8, usize);
+
+/// A step of the order, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Criterion {
+    Path,
+    Service,
+    GrpcMethod,
+    Method,
+    Headers,
+    Queries,
+    Age,
+    Name,
+    Rule,
+    Match,
+}
+
+/// What a route brings to the order of its matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RouteRank {
+    /// Seconds since 1970; a route without creation timestamp is younger than any ([R-10]).
+    pub(crate) age: i64,
+    /// Position among all routes ordered by the text `namespace/name` ([U-12]).
+    pub(crate) name: u32,
+}
+
+impl Rank {
+    pub(crate) fn http(matcher: &HttpMatch, route: RouteRank, rule: u32, match_: u32) -> Self {
+        let path = match &matcher.path {
+            PathMatch::Exact(text) => (2, text.len()),
+            PathMatch::Regex(pattern) => (1, pattern.as_str().chars().count()),
+            PathMatch::Prefix(prefix) => (0, prefix.len()),
+        };
+        Self {
+            first: Reverse(path),
+            second: Reverse((0, 0)),
+            has_method: Reverse(matcher.method.is_some()),
+            headers: Reverse(matcher.headers.len()),
+            queries: Reverse(matcher.queries.len()),
+            age: route.age,
+            name: route.name,
+            rule,
+            match_,
+        }
+    }
+
+    pub(crate) fn grpc(matcher: &GrpcMatch, route: RouteRank, rule: u32, match_: u32) -> Self {
+        Self {
+            first: Reverse(name_weight(&matcher.service)),
+            second: Reverse(name_weight(&matcher.method)),
+            has_method: Reverse(false),
+            headers: Reverse(matcher.headers.len()),
+            queries: Reverse(0),
+            age: route.age,
+            name: route.name,
+            rule,
+            match_,
+        }
+    }
+
+    /// The first criterion that tells two matches of the same kind of route apart.
+    pub(crate) fn criterion(&self, other: &Self, grpc: bool) -> Criterion {
+        let steps = [
+            (self.first != other.first, if grpc { Criterion::Service } else { Criterion::Path }),
+            (self.second != other.second, Criterion::GrpcMethod),
+            (self.has_method != other.has_method, Criterion::Method),
+            (self.headers != other.headers, Criterion::Headers),
+            (self.queries != other.queries, Criterion::Queries),
+            (self.age != other.age, Criterion::Age),
+            (self.name != other.name, Criterion::Name),
+            (self.rule != other.rule, Criterion::Rule),
+        ];
+        steps.into_iter().find_map(|(differs, criterion)| differs.then_some(criterion)).unwrap_or(Criterion::Match)
+    }
+}
+
+fn name_weight(name: &NameMatch) -> Weight {
+    match name {
+        NameMatch::Exact(text) => (2, text.len()),
+        NameMatch::Regex(pattern) => (1, pattern.as_str().chars().count()),
+        NameMatch::Any => (0, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::matching::{HeaderMatch, QueryMatch, ValueMatch};
+    use crate::model::pattern::Pattern;
+
+    fn http(path: PathMatch, method: bool, headers: usize, queries: usize) -> HttpMatch {
+        let value = || ValueMatch::Exact("v".into());
+        HttpMatch {
+            path,
+            method: method.then(|| "GET".into()),
+            headers: (0..headers).map(|_| HeaderMatch { name: http::header::ACCEPT, value: value() }).collect(),
+            queries: (0..queries).map(|_| QueryMatch { name: "q".into(), value: value() }).collect(),
+        }
+    }
+
+    /// One line per step of [M-20]: each entry beats the next one.
+    #[test]
+    fn the_specifications_list() {
+        let young = RouteRank { age: 2, name: 0 };
+        let old = RouteRank { age: 1, name: 1 };
+        let later_name = RouteRank { age: 2, name: 2 };
+        let exact = || PathMatch::Exact("/a".into());
+        let prefix = |text: &str| PathMatch::Prefix(text.into());
+        let regex = |text: &str| PathMatch::Regex(Pattern::compile(text).unwrap());
+        let order = [
+            Rank::http(&http(exact(), false, 0, 0), young, 9, 9),
+            Rank::http(&http(regex("/a.*"), false, 0, 0), young, 9, 9),
+            Rank::http(&http(regex("/a"), true, 9, 9), old, 0, 0),
+            Rank::http(&http(prefix("/long"), false, 0, 0), young, 9, 9),
+            Rank::http(&http(prefix("/l"), true, 0, 0), young, 9, 9),
+            Rank::http(&http(prefix("/l"), false, 2, 0), young, 9, 9),
+            Rank::http(&http(prefix("/l"), false, 1, 2), young, 9, 9),
+            Rank::http(&http(prefix("/l"), false, 1, 1), old, 9, 9),
+            Rank::http(&http(prefix("/l"), false, 1, 1), young, 9, 9),
+            Rank::http(&http(prefix("/l"), false, 1, 1), later_name, 0, 9),
+            Rank::http(&http(prefix("/l"), false, 1, 1), later_name, 1, 0),
+            Rank::http(&http(prefix("/l"), false, 1, 1), later_name, 1, 1),
+        ];
+        assert!(order.windows(2).all(|pair| pair[0] < pair[1]), "{order:#?}");
+        let criteria: Vec<_> = order.windows(2).map(|pair| pair[0].criterion(&pair[1], false)).collect();
+        use Criterion::*;
+        assert_eq!(criteria, [Path, Path, Path, Path, Method, Headers, Queries, Age, Name, Rule, Match]);
+    }
+
+    /// [G-3]: service characters, then method characters, then headers.
+    #[test]
+    fn grpc_order() {
+        let route = RouteRank { age: 0, name: 0 };
+        let name = |text: &str| if text.is_empty() { NameMatch::Any } else { NameMatch::Exact(text.into()) };
+        let rank = |service: &str, method: &str, headers: usize| {
+            let headers = (0..headers).map(|_| HeaderMatch { name: http::header::ACCEPT, value: ValueMatch::Exact("v".into()) }).collect();
+            Rank::grpc(&GrpcMatch { service: name(service), method: name(method), headers }, route, 0, 0)
+        };
+        let order = [rank("a.B", "", 0), rank("a", "Ping", 0), rank("a", "P", 1), rank("a", "P", 0), rank("", "Ping", 9)];
+        assert!(order.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

@@ -1,0 +1,85 @@
+//! What a rule does with the requests that its matches catch.
+
+use super::info::BackendId;
+use crate::decision::Timeouts;
+use crate::model::filter::Filters;
+use crate::model::retry::Retry;
+use crate::model::session::SessionPersistence;
+use crate::request::Pick;
+
+/// What a rule does.
+#[derive(Debug, Default)]
+pub(crate) struct RuleData {
+    pub(crate) filters: Filters,
+    pub(crate) shares: Shares,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: Option<Retry>,
+    pub(crate) session: Option<SessionPersistence>,
+    /// The rule is invalid in a way that must not widen access: it answers 500 ([U-29]).
+    pub(crate) fail_closed: bool,
+}
+
+/// The backendRefs of a rule, by weight ([B-1]).
+#[derive(Debug, Default)]
+pub(crate) struct Shares {
+    list: Box<[Share]>,
+    total: u64,
+}
+
+/// One backendRef.
+#[derive(Debug)]
+pub(crate) struct Share {
+    /// Sum of the weights up to and including this one.
+    end: u64,
+    /// Where the share goes; `None` answers 500 ([B-4]).
+    pub(crate) backend: Option<BackendId>,
+    pub(crate) filters: Filters,
+}
+
+impl Shares {
+    pub(crate) fn new(refs: impl IntoIterator<Item = (u32, Option<BackendId>, Filters)>) -> Self {
+        let mut total = 0_u64;
+        let list = refs.into_iter().map(|(weight, backend, filters)| {
+            total = total.saturating_add(u64::from(weight));
+            Share { end: total, backend, filters }
+        });
+        let list = list.collect();
+        Self { list, total }
+    }
+
+    /// Whether there is no backendRef at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The share that a pick falls into; `None` when all weights are zero. Invalid backendRefs keep their share
+    /// and weight 0 is never picked.
+    pub(crate) fn pick(&self, pick: Pick) -> Option<&Share> {
+        let drawn = pick.below(self.total);
+        self.list.iter().find(|share| drawn < share.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [B-1], [B-3]: weights are shares of their sum, and 0 gets nothing.
+    #[test]
+    fn weights() {
+        let shares = Shares::new(
+            [8_u32, 0, 2, 0]
+                .iter()
+                .enumerate()
+                .map(|(n, weight)| (*weight, Some(BackendId(u32::try_from(n).unwrap())), Filters::default())),
+        );
+        let mut counts = [0; 4];
+        for n in 0..1000_u64 {
+            let share = shares.pick(Pick(n * (u64::MAX / 1000) + u64::MAX / 2000)).unwrap();
+            counts[share.backend.unwrap().index() as usize] += 1;
+        }
+        assert_eq!(counts, [800, 0, 200, 0]);
+        assert!(shares.pick(Pick(u64::MAX)).is_some());
+        assert!(Shares::new([(0, None, Filters::default())]).pick(Pick(0)).is_none());
+    }
+}
