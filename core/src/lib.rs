@@ -6,6 +6,8 @@ pub mod canonical;
 pub mod decision;
 pub mod diagnostic;
 pub mod explain;
+#[cfg(feature = "yaml")]
+pub mod load;
 pub mod model;
 pub mod report;
 pub mod request;
