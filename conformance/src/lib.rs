@@ -1,1 +1,20 @@
-//! What "correct" means for Gatewright.
+//! What "correct" means for Gatewright, for its own tests: the upstream conformance suite as data
+//! ([`suite`]), and a naive oracle with a generator of small nasty worlds ([`oracle`], [`world`]).
+
+pub mod compare;
+pub mod oracle;
+pub mod suite;
+pub mod world;
+
+use std::path::PathBuf;
+
+/// The folder of specification data beside the project, or `None` (with a word on standard error) where it is
+/// not: the tests that read it are skipped then.
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: the specification data `shared/{name}` is not beside this checkout");
+    None
+}
