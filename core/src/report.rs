@@ -242,6 +242,51 @@ impl Table {
         }
     }
 
+    /// Every match of the table in the order of its listeners, hostnames and precedence, as rows for a person:
+    /// listener and hostname, conditions, rule, and what is done.
+    pub fn routing_rows(&self) -> Vec<[String; 4]> {
+        let mut rows = Vec::new();
+        for (listener, routes) in self.inner.listeners.iter().zip(&self.inner.routes_of_listeners) {
+            let name = |hostname: Option<crate::model::hostname::Hostname>| {
+                let host = hostname.map_or_else(|| "*".to_owned(), |hostname| hostname.to_string());
+                format!("{}:{} {host}", listener.name, self.port(listener.port).map_or(0, |port| port.number))
+            };
+            let http = routes.http.iter().map(|(hostname, routes)| (name(hostname), routes.all().collect::<Vec<_>>()));
+            let grpc = routes.grpc.iter().map(|(hostname, ids)| (name(hostname), ids.to_vec()));
+            for (hostname, mut ids) in http.chain(grpc) {
+                ids.sort_by_key(|id| self.match_data(*id).map(|data| data.rank));
+                for id in ids {
+                    let conditions = self.match_data(id).map(|data| data.matcher.to_string()).unwrap_or_default();
+                    let Some(rule) = self.match_info(id).and_then(|info| self.rule(info.rule)) else { continue };
+                    let route = self.route(rule.route).map(|route| route.object.to_string()).unwrap_or_default();
+                    let place = rule
+                        .name
+                        .as_deref()
+                        .map_or_else(|| format!("{route} rule {}", rule.index), |name| format!("{route} rule `{name}`"));
+                    rows.push([hostname.clone(), conditions, place, self.action(rule.id)]);
+                }
+            }
+        }
+        rows
+    }
+
+    /// What a rule does, in short.
+    fn action(&self, rule: crate::table::RuleId) -> String {
+        let Some(data) = usize::try_from(rule.index()).ok().and_then(|n| self.inner.rule_data.get(n)) else { return String::new() };
+        if data.fail_closed {
+            return "500".to_owned();
+        }
+        if let Some(redirect) = &data.filters.redirect {
+            return format!("redirect {}", redirect.status.as_u16());
+        }
+        let shares = data.shares.iter().map(|(weight, share)| match share.backend {
+            Some(backend) => format!("{} ({weight})", self.backend_report(backend)),
+            None => format!("500 ({weight})"),
+        });
+        let shares: Vec<_> = shares.collect();
+        if shares.is_empty() { "500".to_owned() } else { shares.join(", ") }
+    }
+
     /// The names of a match.
     pub fn match_report(&self, matched: Matched) -> MatchReport {
         let listener = self.listener(matched.listener);

@@ -1,3 +1,9 @@
 //! The `gatewright` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    gatewright_server::command::run(gatewright_server::command::Cli::parse())
+}

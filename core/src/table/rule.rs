@@ -52,6 +52,16 @@ impl Shares {
         self.list.is_empty()
     }
 
+    /// Every backendRef with its weight.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Share)> {
+        let mut begin = 0;
+        self.list.iter().map(move |share| {
+            let weight = share.end.saturating_sub(begin);
+            begin = share.end;
+            (weight, share)
+        })
+    }
+
     /// The share that a pick falls into; `None` when all weights are zero. Invalid backendRefs keep their share
     /// and weight 0 is never picked.
     pub(crate) fn pick(&self, pick: Pick) -> Option<&Share> {

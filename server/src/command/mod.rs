@@ -1,0 +1,144 @@
+//! The command line: one file for each subcommand.
+//!
+//! Exit codes are the same for every output format: 0 clean, 1 findings or no match, 2 usage or I/O.
+
+mod check;
+mod decide;
+pub mod demo;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use gatewright::load::{IoError, Loaded, paths};
+use gatewright::{Compiled, MissingServices, Options, Profile, compile};
+
+/// Routes requests by the Kubernetes Gateway API: serves, checks and explains manifests.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves the HTTP listeners of the Gateways found in manifests, and follows their changes.
+    Serve(serve::Arguments),
+    /// Prints diagnostics and status conditions of manifests.
+    Check(check::Arguments),
+    /// Answers one request, or a file of requests, without sending anything.
+    Decide(decide::Arguments),
+    /// Answers one request and says why: the winner, every other candidate, the nearest miss.
+    Explain(decide::ExplainArguments),
+    /// Starts backends and a gateway on this machine, and prints what to try.
+    Demo(demo::Arguments),
+}
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// How manifests are compiled.
+#[derive(Clone, Debug, clap::Args)]
+struct CompileArguments {
+    /// Serve only Gateways whose GatewayClass names this controller; without it, every Gateway.
+    #[arg(long, value_name = "NAME")]
+    controller: Option<String>,
+    /// How request targets are made canonical.
+    #[arg(long, value_enum, default_value_t)]
+    profile: ProfileArgument,
+    /// What a reference to a Service means that is not in the manifests.
+    #[arg(long, value_enum, default_value_t)]
+    missing_services: MissingArgument,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum ProfileArgument {
+    /// Refuse what two readers may read differently.
+    #[default]
+    Strict,
+    /// Keep `//` and `%2F`.
+    Compatible,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum MissingArgument {
+    /// It exists, unless the manifests have some Service of its namespace.
+    #[default]
+    Infer,
+    /// It exists.
+    Assume,
+    /// It does not exist.
+    NotFound,
+}
+
+impl CompileArguments {
+    fn options(&self) -> Options {
+        let mut options = Options::default();
+        options.controller = self.controller.as_deref().map(Into::into);
+        options.profile = match self.profile {
+            ProfileArgument::Strict => Profile::Strict,
+            ProfileArgument::Compatible => Profile::Compatible,
+        };
+        options.missing_services = match self.missing_services {
+            MissingArgument::Infer => MissingServices::Infer,
+            MissingArgument::Assume => MissingServices::Assume,
+            MissingArgument::NotFound => MissingServices::NotFound,
+        };
+        options
+    }
+
+    /// Loads and compiles; every diagnostic has its place.
+    fn compile(&self, manifests: &[PathBuf]) -> (Compiled, Vec<IoError>) {
+        let (loaded, errors): (Loaded, _) = paths(manifests);
+        let mut compiled = compile(&loaded.resources, &self.options());
+        compiled.diagnostics.iter_mut().for_each(|diagnostic| loaded.sources.locate(diagnostic));
+        compiled.diagnostics.splice(0..0, loaded.diagnostics);
+        (compiled, errors)
+    }
+}
+
+/// Clean.
+const CLEAN: u8 = 0;
+/// Findings, or no match.
+const FINDINGS: u8 = 1;
+/// Usage or I/O.
+const TROUBLE: u8 = 2;
+
+/// Runs a command.
+pub fn run(cli: Cli) -> ExitCode {
+    let code = match cli.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Decide(arguments) => decide::run(&arguments),
+        Command::Explain(arguments) => decide::explain(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+    };
+    ExitCode::from(code.unwrap_or_else(|message| {
+        eprintln!("error: {message}");
+        TROUBLE
+    }))
+}
+
+/// Prints paths that could not be read; says whether there are any.
+fn report(errors: &[IoError]) -> bool {
+    errors.iter().for_each(|error| eprintln!("error: {error}"));
+    !errors.is_empty()
+}
+
+/// Writes a line; a reader that has gone away is no trouble.
+fn print(line: &str) -> Result<(), String> {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,154 @@
+//! `gatewright serve`: the proxy, from the first manifest to the last request.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use super::{CLEAN, CompileArguments, TROUBLE};
+use crate::proxy::{self, Bound, Settings};
+use crate::publish::{self, Publisher};
+use crate::source;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Files and folders with manifests; they are watched. `-` is standard input.
+    #[arg(required = true, value_name = "PATH")]
+    manifests: Vec<PathBuf>,
+    /// Serve only this Gateway.
+    #[arg(long, value_name = "NS/NAME")]
+    gateway: Option<String>,
+    /// Address to listen on.
+    #[arg(long, default_value = "0.0.0.0")]
+    bind: IpAddr,
+    /// Serve a port of the Gateways on another local port, for instance 80=8080; 0 is any free port.
+    #[arg(long, value_name = "PORT=LOCAL", value_parser = port_pair)]
+    port_map: Vec<(u16, u16)>,
+    /// Address of a backend, for instance default/web:80=127.0.0.1:9001. Comes before EndpointSlices and DNS; may
+    /// be given several times for one backend.
+    #[arg(long, value_name = "NS/SVC:PORT=ADDRESS", value_parser = resolve_pair)]
+    resolve: Vec<(String, SocketAddr)>,
+    /// How long open requests may take to end after SIGTERM, in seconds.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    drain_timeout: u64,
+    #[command(flatten)]
+    compile: CompileArguments,
+}
+
+fn port_pair(text: &str) -> Result<(u16, u16), String> {
+    let pair = text.split_once('=').and_then(|(port, local)| Some((port.parse().ok()?, local.parse().ok()?)));
+    pair.ok_or_else(|| "expected PORT=LOCAL, for instance 80=8080".to_owned())
+}
+
+fn resolve_pair(text: &str) -> Result<(String, SocketAddr), String> {
+    let pair = text.split_once('=').and_then(|(name, address)| Some((name.to_owned(), address.parse().ok()?)));
+    let valid = pair.filter(|(name, _)| name.split_once('/').is_some_and(|(_, rest)| rest.contains(':')));
+    valid.ok_or_else(|| "expected NS/SVC:PORT=ADDRESS, for instance default/web:80=127.0.0.1:9001".to_owned())
+}
+
+impl Arguments {
+    fn settings(&self) -> Settings {
+        let mut resolve = BTreeMap::<String, Vec<SocketAddr>>::new();
+        for (name, address) in &self.resolve {
+            resolve.entry(name.clone()).or_default().push(*address);
+        }
+        Settings {
+            bind: self.bind,
+            port_map: self.port_map.iter().copied().collect(),
+            resolve,
+            drain: Duration::from_secs(self.drain_timeout),
+        }
+    }
+}
+
+/// Starts the log: `RUST_LOG` says what is written, else `default`.
+pub(super) fn start_log(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
+    start_log("info");
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    let code = runtime.block_on(serve(arguments));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    code
+}
+
+async fn serve(arguments: &Arguments) -> Result<u8, String> {
+    let mut publisher = Publisher::new(arguments.compile.options(), arguments.gateway.clone());
+    // Watch before reading: a change in between is seen.
+    let (mut changes, _watcher) = source::watch(&arguments.manifests);
+    match publisher.publish(source::read(&arguments.manifests)) {
+        Ok(diagnostics) => publish::log(&diagnostics.unwrap_or_default()),
+        Err(rejected) => {
+            publish::log(&rejected.diagnostics);
+            eprintln!("error: {}", rejected.reason);
+            return Ok(TROUBLE);
+        }
+    }
+    let (stop, stopped) = watch::channel(false);
+    let (bound, _) = watch::channel(Bound::new());
+    let mut server = tokio::spawn(proxy::serve(publisher.current(), publisher.changes(), arguments.settings(), stopped, bound));
+    let mut signals = Signals::new()?;
+    loop {
+        tokio::select! {
+            changed = changes.recv() => match changed {
+                Some(()) if arguments.manifests.iter().all(|path| path.as_os_str() != "-") => reload(&mut publisher, &arguments.manifests),
+                _ => {}
+            },
+            () = signals.next() => {
+                tracing::info!("draining");
+                stop.send_replace(true);
+                break;
+            }
+            _ = &mut server => return Err("the server ended".to_owned()),
+        }
+    }
+    let _ = server.await;
+    tracing::info!("drained");
+    Ok(CLEAN)
+}
+
+/// Takes a change, or reports it and keeps the last good table.
+fn reload(publisher: &mut Publisher, manifests: &[PathBuf]) {
+    match publisher.publish(source::read(manifests)) {
+        Ok(None) => {}
+        Ok(Some(diagnostics)) => {
+            publish::log(&diagnostics);
+            tracing::info!("a new table serves");
+        }
+        Err(rejected) => {
+            publish::log(&rejected.diagnostics);
+            tracing::error!(reason = %rejected.reason, "the change is not taken: the last good table keeps serving");
+        }
+    }
+}
+
+/// SIGTERM and Ctrl-C.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> Result<Self, String> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(|error| error.to_string())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

@@ -1,0 +1,132 @@
+//! A backend that answers with what it received, as JSON: for the demo and for tests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+/// What a backend calls itself.
+#[derive(Clone, Debug)]
+pub struct Name {
+    /// Namespace.
+    pub namespace: String,
+    /// Name of the Service, and of the pod.
+    pub service: String,
+}
+
+/// A request as a backend received it.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct Echo {
+    /// Namespace of the backend.
+    pub namespace: String,
+    /// Name of the backend.
+    pub pod: String,
+    /// Method.
+    pub method: String,
+    /// Host or `:authority`.
+    pub host: String,
+    /// Request target.
+    pub path: String,
+    /// HTTP version.
+    pub proto: String,
+    /// Header fields, in order.
+    pub headers: Vec<(String, String)>,
+    /// Number of octets of the body.
+    pub body: usize,
+}
+
+/// Starts a backend on a free port of the loopback interface; tells `seen` of each request, if given.
+///
+/// `?delay=200ms` delays the answer (the head; `?drip=200ms` delays the body), `/status/503` answers with that
+/// status, and a request's `X-Echo-Set-Header: Name:value,Name2:value` sets response header fields.
+///
+/// # Errors
+///
+/// When no port can be opened.
+pub async fn start(name: Name, seen: Option<mpsc::UnboundedSender<Echo>>) -> std::io::Result<SocketAddr> {
+    let socket = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = socket.local_addr()?;
+    let name = Arc::new(name);
+    tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = socket.accept().await else { continue };
+            let _ = stream.set_nodelay(true);
+            let (name, seen) = (Arc::clone(&name), seen.clone());
+            let service = hyper::service::service_fn(move |request| answer(Arc::clone(&name), seen.clone(), request));
+            tokio::spawn(async move {
+                let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    Ok(address)
+}
+
+async fn answer(
+    name: Arc<Name>,
+    seen: Option<mpsc::UnboundedSender<Echo>>,
+    request: Request<Incoming>,
+) -> Result<Response<http_body_util::combinators::UnsyncBoxBody<Bytes, std::convert::Infallible>>, hyper::Error> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let headers = parts.headers.iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
+    let host = parts.uri.authority().map(ToString::to_string);
+    let host = host.or_else(|| parts.headers.get("host").and_then(|h| h.to_str().ok()).map(str::to_owned));
+    let echo = Echo {
+        namespace: name.namespace.clone(),
+        pod: name.service.clone(),
+        method: parts.method.to_string(),
+        host: host.unwrap_or_default(),
+        path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        proto: format!("{:?}", parts.version),
+        headers,
+        body: body.len(),
+    };
+    let asked = |key: &str| {
+        let query = parts.uri.query().unwrap_or_default().split('&').filter_map(|p| p.split_once('='));
+        query
+            .into_iter()
+            .find(|(name, _)| *name == key)
+            .and_then(|(_, value)| value.trim_end_matches("ms").parse().ok())
+            .map(Duration::from_millis)
+    };
+    if let Some(delay) = asked("delay") {
+        tokio::time::sleep(delay).await;
+    }
+    let grpc = parts.headers.get("content-type").is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    let json = serde_json::to_vec_pretty(&echo).unwrap_or_default();
+    let mut response = Response::new(());
+    let status = parts.uri.path().rsplit_once("/status/").and_then(|(_, code)| code.parse().ok());
+    *response.status_mut() = status.unwrap_or(StatusCode::OK);
+    let head = response.headers_mut();
+    head.insert("content-type", HeaderValue::from_static(if grpc { "application/grpc" } else { "application/json" }));
+    for pair in parts.headers.get_all("x-echo-set-header").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')) {
+        if let Some((name, value)) = pair.split_once(':')
+            && let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.trim().as_bytes()), HeaderValue::from_str(value.trim()))
+        {
+            head.append(name, value);
+        }
+    }
+    if let Some(seen) = seen {
+        let _ = seen.send(echo);
+    }
+    let drip = asked("drip");
+    Ok(response.map(|()| {
+        let trailers = grpc.then(|| http::HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]));
+        let whole = Full::new(Bytes::from(json)).with_trailers(async move {
+            if let Some(drip) = drip {
+                tokio::time::sleep(drip).await;
+            }
+            trailers.map(Ok)
+        });
+        whole.boxed_unsync()
+    }))
+}

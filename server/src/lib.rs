@@ -1,0 +1,14 @@
+//! The `gatewright` command: a reference reverse proxy on hyper, and tools that check and explain manifests.
+//!
+//! It is also the worked example of how to embed the library: it asks the table for a decision and carries it
+//! out; it knows nothing of matching. Should you use this crate directly? As a program, yes; as a library it has
+//! no stable interface.
+//!
+//! [`source`] reads manifests and watches them, [`publish`] compiles them and swaps the table, [`proxy`] carries
+//! out decisions on sockets, and [`command`] holds one file for each subcommand.
+
+pub mod command;
+pub mod echo;
+pub mod proxy;
+pub mod publish;
+pub mod source;

@@ -1,0 +1,100 @@
+//! Message bodies: streamed, or kept when they have to be sent more than once.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Empty, Full};
+use tokio::time::{Instant, Sleep};
+
+/// Any error of a body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Any body.
+pub(super) type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
+
+pub(super) fn empty() -> AnyBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+pub(super) fn full(bytes: Bytes) -> AnyBody {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+pub(super) fn any<B>(body: B) -> AnyBody
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    body.map_err(Into::into).boxed_unsync()
+}
+
+/// A request body: kept, so that it can be sent again, or streamed once.
+pub(super) enum Outgoing {
+    Kept(Bytes),
+    Streamed(AnyBody),
+}
+
+/// Bytes that are kept of a body for retries and mirrors.
+const KEEP: u64 = 64 * 1024;
+
+impl Outgoing {
+    /// Reads a body whose size is known to be small; streams any other.
+    pub(super) async fn keep_if_small(body: AnyBody) -> Result<Self, BoxError> {
+        if body.size_hint().upper().is_some_and(|size| size <= KEEP) {
+            return Ok(Self::Kept(body.collect().await?.to_bytes()));
+        }
+        Ok(Self::Streamed(body))
+    }
+
+    /// The bytes, if they are kept.
+    pub(super) fn kept(&self) -> Option<Bytes> {
+        match self {
+            Self::Kept(bytes) => Some(bytes.clone()),
+            Self::Streamed(_) => None,
+        }
+    }
+
+    /// The body to send now. A streamed body is sent once.
+    pub(super) fn take(&mut self) -> AnyBody {
+        match self {
+            Self::Kept(bytes) if bytes.is_empty() => empty(),
+            Self::Kept(bytes) => full(bytes.clone()),
+            Self::Streamed(body) => std::mem::replace(body, empty()),
+        }
+    }
+}
+
+/// A body that must end before a deadline, or fails ([TO-1], [TO-2]).
+pub(super) struct Deadline {
+    body: AnyBody,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Deadline {
+    pub(super) fn new(body: AnyBody, at: Instant) -> Self {
+        Self { body, sleep: Box::pin(tokio::time::sleep_until(at)) }
+    }
+}
+
+impl Body for Deadline {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.sleep.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Some(Err("the response took longer than its timeout".into())));
+        }
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

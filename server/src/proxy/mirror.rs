@@ -1,0 +1,55 @@
+//! Copies of requests ([F-40]): sent aside, never waited for, and dropped when there are too many.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gatewright::Pick;
+use gatewright::table::Backend;
+use http::Request;
+use http::request::Parts;
+use http_body_util::BodyExt as _;
+use tokio::sync::Semaphore;
+
+use super::Shared;
+use super::body::full;
+
+/// Copies on their way at most.
+const LIMIT: usize = 128;
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+#[derive(Debug)]
+pub(super) struct Mirrors {
+    permits: Arc<Semaphore>,
+}
+
+impl Mirrors {
+    pub(super) fn new() -> Self {
+        Self { permits: Arc::new(Semaphore::new(LIMIT)) }
+    }
+}
+
+/// Sends a copy to a backend.
+pub(super) fn send(shared: &Arc<Shared>, backend: &Backend, parts: &Parts, body: Bytes, pick: Pick) {
+    let Ok(permit) = Arc::clone(&shared.mirrors.permits).try_acquire_owned() else {
+        tracing::debug!(backend = %backend.object, "too many copies: this one is dropped");
+        return;
+    };
+    // A Service without endpoints gets no copy ([F-42]).
+    if matches!(&backend.endpoints, gatewright::table::Endpoints::Known(list) if list.is_empty()) {
+        return;
+    }
+    let (shared, address, protocol) = (Arc::clone(shared), shared.upstreams.address(backend, pick.0), backend.protocol);
+    let request = Request::from_parts(parts.clone(), full(body));
+    tokio::spawn(async move {
+        let _permit = permit;
+        let send = async {
+            let response = shared.upstreams.send(protocol, &address, request).await?;
+            response.into_body().collect().await?;
+            Ok::<(), super::BoxError>(())
+        };
+        if let Ok(Err(error)) = tokio::time::timeout(TIMEOUT, send).await {
+            tracing::debug!(%error, %address, "a copy was not taken");
+        }
+    });
+}

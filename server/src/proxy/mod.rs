@@ -1,0 +1,50 @@
+//! Carrying out decisions on sockets.
+
+mod body;
+mod hop;
+mod listener;
+mod mirror;
+mod service;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use crate::publish::Published;
+
+pub use body::BoxError;
+pub use listener::{Bound, serve};
+
+/// What the proxy is told besides the manifests.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address to listen on.
+    pub bind: IpAddr,
+    /// Ports of Gateways that are served on another local port; 0 is any free one.
+    pub port_map: BTreeMap<u16, u16>,
+    /// Addresses of backends, by `namespace/service:port`; they come before all others.
+    pub resolve: BTreeMap<String, Vec<SocketAddr>>,
+    /// How long open requests may take to end after the server was told to.
+    pub drain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { bind: IpAddr::from([127, 0, 0, 1]), port_map: BTreeMap::new(), resolve: BTreeMap::new(), drain: Duration::from_secs(30) }
+    }
+}
+
+/// What every connection shares.
+#[derive(Debug)]
+struct Shared {
+    current: Arc<ArcSwap<Published>>,
+    upstreams: upstream::Upstreams,
+    mirrors: mirror::Mirrors,
+    stop: watch::Receiver<bool>,
+    drain: Duration,
+}

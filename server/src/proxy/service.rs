@@ -1,0 +1,241 @@
+//! One request: ask the table, carry out the decision.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatewright::decision::{Forward, GrpcStatus, ResponseEdits};
+use gatewright::table::Backend;
+use gatewright::{Arrival, Decision, Pick, apply};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use super::body::{self, AnyBody, BoxError, Deadline, Outgoing};
+use super::{Shared, hop, mirror};
+use crate::publish::PortKey;
+
+/// Answers one request; never fails.
+pub(super) async fn answer(shared: Arc<Shared>, key: Arc<PortKey>, peer: SocketAddr, request: Request<Incoming>) -> Response<AnyBody> {
+    let started = Instant::now();
+    let (mut parts, incoming) = request.into_parts();
+    let host = parts
+        .uri
+        .authority()
+        .map(|a| a.as_str().as_bytes().to_vec())
+        .or_else(|| parts.headers.get(header::HOST).map(|h| h.as_bytes().to_vec()));
+    let framing = hop::check_framing(&parts.headers, parts.version);
+    let upgrade = framing.and_then(|()| hop::strip_request(&mut parts.headers, &parts.method, parts.version));
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(status) => return plain(status),
+    };
+    hop::set_forwarded(&mut parts.headers, peer.ip(), host.as_deref());
+    // One table for the whole request, whatever is published meanwhile.
+    let published = shared.current.load_full();
+    let Some(port) = published.ports.get(&key) else { return plain(StatusCode::NOT_FOUND) };
+    let pick = Pick(random());
+    let table = &published.table;
+    // The client's side of an upgrade is kept out of the way of the borrowed parts.
+    let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
+    let decision = table.decide(&gatewright::Request::from_http(&parts, Arrival::on(*port)), pick);
+    let response = match &decision {
+        Decision::Respond(respond) => with_head(apply::respond(respond)),
+        Decision::Redirect(redirect) => with_head(apply::redirect(redirect)),
+        Decision::Forward(forward) => match table.backend(forward.backend) {
+            Some(backend) => {
+                let mirrors = forward.mirrors.iter().filter_map(|id| table.backend(id)).collect::<Vec<_>>();
+                let exchange = Exchange { shared: &shared, forward, backend, parts: &parts, pick, started, upgrade, client };
+                exchange.run(any_incoming(incoming), &mirrors).await
+            }
+            None => plain(StatusCode::INTERNAL_SERVER_ERROR),
+        },
+        _ => plain(StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    let matched = decision.matched().map(|matched| table.match_report(matched));
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    tracing::info!(target: "access", %peer, method = %parts.method, uri = %parts.uri, status, ?took,
+        rule = matched.map(|m| m.to_string()).unwrap_or_default());
+    response
+}
+
+/// An even choice for each request; the standard library's hasher keys are random for every process and count up
+/// for every use.
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(0_u64)
+}
+
+fn any_incoming(incoming: Incoming) -> AnyBody {
+    body::any(incoming)
+}
+
+fn plain(status: StatusCode) -> Response<AnyBody> {
+    with_head((status, HeaderMap::new()))
+}
+
+fn with_head((status, headers): (StatusCode, HeaderMap)) -> Response<AnyBody> {
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// What came of an attempt.
+enum Failure {
+    /// A connection or protocol error.
+    Upstream(BoxError),
+    /// The timeout of the attempt ([TO-2]).
+    Attempt,
+    /// The timeout of the request ([TO-1]).
+    Request,
+}
+
+/// A request on its way to a backend.
+struct Exchange<'e> {
+    shared: &'e Arc<Shared>,
+    forward: &'e Forward<'e>,
+    backend: &'e Backend,
+    parts: &'e Parts,
+    pick: Pick,
+    started: Instant,
+    upgrade: Option<HeaderValue>,
+    client: Option<hyper::upgrade::OnUpgrade>,
+}
+
+impl Exchange<'_> {
+    async fn run(mut self, incoming: AnyBody, mirrors: &[&Backend]) -> Response<AnyBody> {
+        let head = self.head();
+        let mut outgoing = Outgoing::Streamed(incoming);
+        // A body that may have to be sent more than once is kept, if it is small.
+        if self.forward.retry.is_some() || !mirrors.is_empty() {
+            outgoing = match Outgoing::keep_if_small(outgoing.take()).await {
+                Ok(outgoing) => outgoing,
+                Err(_) => return self.failed(StatusCode::BAD_REQUEST, GrpcStatus::Internal),
+            };
+        }
+        for (n, backend) in mirrors.iter().enumerate() {
+            if let Some(body) = outgoing.kept() {
+                mirror::send(self.shared, backend, &head, body, self.pick.derive(n as u64));
+            }
+        }
+        let deadline = self.forward.timeouts.request.map(|timeout| self.started + timeout);
+        match self.attempts(&head, &mut outgoing, deadline).await {
+            Ok((response, attempt)) => self.finish(response, deadline.into_iter().chain(attempt).min()),
+            Err(Failure::Request | Failure::Attempt) => self.failed(StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable),
+            Err(Failure::Upstream(error)) => {
+                tracing::warn!(%error, backend = %self.backend.object, "the backend cannot be reached");
+                self.failed(StatusCode::BAD_GATEWAY, GrpcStatus::Unavailable)
+            }
+        }
+    }
+
+    /// The request as the backend gets it.
+    fn head(&self) -> Parts {
+        let mut head = Request::new(()).into_parts().0;
+        head.method = self.parts.method.clone();
+        head.headers = self.parts.headers.clone();
+        apply::forward(self.forward, &mut head);
+        if let Some(protocol) = &self.upgrade {
+            head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            head.headers.insert(header::UPGRADE, protocol.clone());
+        }
+        head
+    }
+
+    /// Tries until something is to be handed to the client ([RT-1] to [RT-6]); gives the deadline of the attempt,
+    /// too.
+    async fn attempts(
+        &self,
+        head: &Parts,
+        body: &mut Outgoing,
+        deadline: Option<Instant>,
+    ) -> Result<(Response<Incoming>, Option<Instant>), Failure> {
+        let retry = self.forward.retry.filter(|_| body.kept().is_some());
+        let retries = retry.map_or(0, gatewright::model::retry::Retry::attempts);
+        let mut attempt = 0;
+        loop {
+            let until = self.forward.timeouts.backend_request.map(|timeout| Instant::now() + timeout);
+            let result = self.attempt(head, body.take(), deadline, until).await;
+            let again = match &result {
+                Ok(response) => retry.is_some_and(|retry| retry.codes().contains(&response.status().as_u16())),
+                Err(Failure::Upstream(_) | Failure::Attempt) => true,
+                Err(Failure::Request) => false,
+            };
+            if !again || attempt >= retries {
+                return result.map(|response| (response, until));
+            }
+            let pause = retry.and_then(|retry| retry.backoff()).unwrap_or(Duration::from_millis(25 << attempt.min(4)));
+            attempt += 1;
+            if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
+                return Err(Failure::Request);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        head: &Parts,
+        body: AnyBody,
+        deadline: Option<Instant>,
+        until: Option<Instant>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let address = self.shared.upstreams.address(self.backend, self.pick.derive(0).0);
+        let send = self.shared.upstreams.send(self.backend.protocol, &address, Request::from_parts(head.clone(), body));
+        let never = Instant::now() + Duration::from_secs(86_400 * 365);
+        tokio::select! {
+            result = send => result.map_err(Failure::Upstream),
+            () = tokio::time::sleep_until(until.unwrap_or(never)) => Err(Failure::Attempt),
+            () = tokio::time::sleep_until(deadline.unwrap_or(never)) => Err(Failure::Request),
+        }
+    }
+
+    /// The backend's response as the client gets it.
+    fn finish(&mut self, response: Response<Incoming>, deadline: Option<Instant>) -> Response<AnyBody> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(response);
+        }
+        let (mut head, incoming) = response.into_parts();
+        hop::strip_response(&mut head.headers);
+        apply::response_headers(&self.forward.response, &mut head.headers);
+        head.version = Version::HTTP_11;
+        let incoming = body::any(incoming);
+        let body = match deadline {
+            Some(deadline) => body::any(Deadline::new(incoming, deadline)),
+            None => incoming,
+        };
+        Response::from_parts(head, body)
+    }
+
+    /// Joins the two connections after an upgrade; no timeout runs any longer ([TO-6]).
+    fn switch(&mut self, mut response: Response<Incoming>) -> Response<AnyBody> {
+        let (Some(client), Some(protocol)) = (self.client.take(), self.upgrade.take()) else { return plain(StatusCode::BAD_GATEWAY) };
+        let backend = hyper::upgrade::on(&mut response);
+        let (mut head, _) = response.into_parts();
+        let accepted = head.headers.get(header::UPGRADE).cloned().unwrap_or(protocol);
+        hop::strip_response(&mut head.headers);
+        apply::response_headers(&self.forward.response, &mut head.headers);
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        head.headers.insert(header::UPGRADE, accepted);
+        tokio::spawn(async move {
+            let (Ok(client), Ok(backend)) = tokio::join!(client, backend) else { return };
+            let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(backend)).await;
+        });
+        Response::from_parts(head, body::empty())
+    }
+
+    /// An answer of the gateway's own; a gRPC client gets a gRPC status.
+    fn failed(&self, status: StatusCode, grpc: GrpcStatus) -> Response<AnyBody> {
+        let edits: &ResponseEdits<'_> = &self.forward.response;
+        let is_grpc = self.parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+        if is_grpc {
+            return with_head(apply::grpc_failure(grpc, status.canonical_reason().unwrap_or_default(), edits));
+        }
+        let mut headers = HeaderMap::new();
+        apply::response_headers(edits, &mut headers);
+        with_head((status, headers))
+    }
+}

@@ -1,0 +1,114 @@
+//! Connections to backends: HTTP/1.1 through hyper-util's pool, HTTP/2 one connection for each address.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatewright::table::{Backend, BackendProtocol, Endpoints};
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+use super::body::{AnyBody, BoxError};
+
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The HTTP/2 connection to one address.
+type Http2Slot = Arc<Mutex<Option<http2::SendRequest<AnyBody>>>>;
+
+/// Connections to backends.
+#[derive(Debug)]
+pub(super) struct Upstreams {
+    resolve: BTreeMap<String, Vec<SocketAddr>>,
+    http1: Client<HttpConnector, AnyBody>,
+    http2: Mutex<HashMap<String, Http2Slot>>,
+}
+
+impl Upstreams {
+    pub(super) fn new(resolve: BTreeMap<String, Vec<SocketAddr>>) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT));
+        let http1 = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            // Retries are the rule's to ask for.
+            .retry_canceled_requests(true)
+            .set_host(false)
+            .build(connector);
+        Self { resolve, http1, http2: Mutex::default() }
+    }
+
+    /// Where to send a request: as told on the command line, one of the ready endpoints, or the DNS name.
+    pub(super) fn address(&self, backend: &Backend, pick: u64) -> String {
+        let object = &backend.object;
+        let choose = |count: usize| usize::try_from(pick % count.max(1) as u64).unwrap_or(0);
+        if let Some(told) =
+            self.resolve.get(&format!("{}/{}:{}", object.namespace, object.name, backend.port)).filter(|told| !told.is_empty())
+        {
+            return told[choose(told.len())].to_string();
+        }
+        match &backend.endpoints {
+            Endpoints::Known(list) if !list.is_empty() => list[choose(list.len())].to_string(),
+            _ => {
+                let zone = if &*object.kind == "ServiceImport" { "clusterset" } else { "cluster" };
+                format!("{}.{}.svc.{zone}.local:{}", object.name, object.namespace, backend.port)
+            }
+        }
+    }
+
+    /// Sends a request. `request` has its target in origin form and `authority` as its Host.
+    pub(super) async fn send(
+        &self,
+        protocol: BackendProtocol,
+        address: &str,
+        mut request: Request<AnyBody>,
+    ) -> Result<Response<Incoming>, BoxError> {
+        let mut uri = std::mem::take(request.uri_mut()).into_parts();
+        uri.scheme = Some(Scheme::HTTP);
+        match protocol {
+            BackendProtocol::H2c => {
+                // `:authority` is the Host, whatever address it is sent to.
+                let host = request.headers_mut().remove(http::header::HOST);
+                let host = host.as_ref().and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
+                uri.authority = Some(host.map_or_else(|| address.parse(), Ok)?);
+                *request.uri_mut() = Uri::from_parts(uri)?;
+                *request.version_mut() = http::Version::HTTP_2;
+                let mut sender = self.http2_sender(address).await?;
+                Ok(sender.send_request(request).await?)
+            }
+            _ => {
+                uri.authority = Some(address.parse()?);
+                *request.uri_mut() = Uri::from_parts(uri)?;
+                *request.version_mut() = http::Version::HTTP_11;
+                Ok(self.http1.request(request).await?)
+            }
+        }
+    }
+
+    async fn http2_sender(&self, address: &str) -> Result<http2::SendRequest<AnyBody>, BoxError> {
+        let slot = Arc::clone(self.http2.lock().await.entry(address.to_owned()).or_default());
+        let mut slot = slot.lock().await;
+        if let Some(sender) = slot.as_ref().filter(|sender| !sender.is_closed()) {
+            return Ok(sender.clone());
+        }
+        let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
+        stream.set_nodelay(true)?;
+        let (sender, connection) =
+            http2::Builder::new(TokioExecutor::new()).timer(TokioTimer::new()).handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to a backend ended");
+            }
+        });
+        *slot = Some(sender.clone());
+        Ok(sender)
+    }
+}

@@ -1,0 +1,137 @@
+//! From manifests to the table that serves: compiled aside, swapped in one step.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use gatewright::table::{ListenerProtocol, PortId};
+use gatewright::{Diagnostic, Options, Severity, Table, compile};
+use tokio::sync::watch;
+
+use crate::source::Snapshot;
+
+/// A port of a Gateway by name: what stays the same from table to table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortKey {
+    /// Namespace of the Gateway.
+    pub namespace: String,
+    /// Its name.
+    pub gateway: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for PortKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}:{}", self.namespace, self.gateway, self.port)
+    }
+}
+
+/// The table that serves, and its ports by name.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// The table.
+    pub table: Table,
+    /// The ports that this server serves.
+    pub ports: BTreeMap<PortKey, PortId>,
+}
+
+/// Why a change was not taken.
+#[derive(Debug)]
+pub struct Rejected {
+    /// In one sentence.
+    pub reason: String,
+    /// What was found.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles snapshots and holds the last good table.
+#[derive(Debug)]
+pub struct Publisher {
+    options: Options,
+    /// `namespace/name` of the one Gateway to serve.
+    gateway: Option<String>,
+    current: Arc<ArcSwap<Published>>,
+    changed: watch::Sender<()>,
+    hash: Option<u64>,
+}
+
+impl Publisher {
+    /// A publisher that has published an empty table.
+    pub fn new(options: Options, gateway: Option<String>) -> Self {
+        let (changed, _) = watch::channel(());
+        Self { options, gateway, current: Arc::default(), changed, hash: None }
+    }
+
+    /// Where the table is read on each request.
+    pub fn current(&self) -> Arc<ArcSwap<Published>> {
+        Arc::clone(&self.current)
+    }
+
+    /// Wakes up after each swap.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Publishes a snapshot; `None` if it is the one before. What the specification has an answer for (an
+    /// invalid rule, a missing Service) is published with that answer. What looks like a half-written file
+    /// is not: text that cannot be read, a missing path, no Gateway at all. Then the last good table stays.
+    ///
+    /// # Errors
+    ///
+    /// Why the snapshot was not taken.
+    pub fn publish(&mut self, snapshot: Snapshot) -> Result<Option<Vec<Diagnostic>>, Rejected> {
+        if self.hash.replace(snapshot.hash) == Some(snapshot.hash) {
+            return Ok(None);
+        }
+        let loaded = snapshot.loaded;
+        if let Some(error) = snapshot.errors.first() {
+            return Err(Rejected { reason: error.to_string(), diagnostics: loaded.diagnostics });
+        }
+        if loaded.is_broken() {
+            return Err(Rejected { reason: "a manifest cannot be read".to_owned(), diagnostics: loaded.diagnostics });
+        }
+        let compiled = compile(&loaded.resources, &self.options);
+        let mut diagnostics = loaded.diagnostics;
+        diagnostics.extend(compiled.diagnostics.into_iter().map(|mut diagnostic| {
+            loaded.sources.locate(&mut diagnostic);
+            diagnostic
+        }));
+        let ports = self.ports(&compiled.table);
+        if ports.is_empty() {
+            let wanted = self.gateway.as_deref().map(|name| format!(" `{name}`")).unwrap_or_default();
+            return Err(Rejected { reason: format!("no Gateway{wanted} with an HTTP listener was found"), diagnostics });
+        }
+        self.current.store(Arc::new(Published { table: compiled.table, ports }));
+        self.changed.send_replace(());
+        Ok(Some(diagnostics))
+    }
+
+    /// The ports to serve: HTTP, of the chosen Gateway.
+    fn ports(&self, table: &Table) -> BTreeMap<PortKey, PortId> {
+        let chosen = |namespace: &str, name: &str| self.gateway.as_deref().is_none_or(|wanted| wanted == format!("{namespace}/{name}"));
+        let mut ports = BTreeMap::new();
+        for port in table.ports() {
+            let Some(gateway) = table.gateway(port.gateway).filter(|g| chosen(&g.object.namespace, &g.object.name)) else { continue };
+            let key =
+                PortKey { namespace: gateway.object.namespace.to_string(), gateway: gateway.object.name.to_string(), port: port.number };
+            if port.protocol == ListenerProtocol::Http {
+                ports.insert(key, port.id);
+            } else {
+                tracing::warn!(port = %key, "TLS is not served in this version: the port stays closed");
+            }
+        }
+        ports
+    }
+}
+
+/// Writes diagnostics to the log.
+pub fn log(diagnostics: &[Diagnostic]) {
+    for diagnostic in diagnostics {
+        match diagnostic.severity {
+            Severity::Error => tracing::error!("{diagnostic}"),
+            Severity::Warning => tracing::warn!("{diagnostic}"),
+            Severity::Info => tracing::info!("{diagnostic}"),
+        }
+    }
+}
