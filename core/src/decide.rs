@@ -9,7 +9,7 @@ use crate::decision::{
     ResponseEdits, Rewrite, Target,
 };
 use crate::model::filter::{self, Filters, PathModifier};
-use crate::model::matching::{Matcher, Subject};
+use crate::model::matching::{Matcher, Subject, is_grpc};
 use crate::request::{Authority, Headers, Pick, Request};
 use crate::table::rule::{RuleData, Share};
 use crate::table::{Endpoints, ListenerId, ListenerInfo, ListenerProtocol, MatchId, Table};
@@ -23,7 +23,8 @@ impl Table {
     /// Decides one request. Never fails and never panics; a request without an answer in the table is a
     /// decision too (404). Allocates nothing for a request whose target is already canonical.
     pub fn decide<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>, pick: Pick) -> Decision<'a> {
-        let grpc = is_grpc(request);
+        // A client of gRPC understands `grpc-status` ([G-10]).
+        let grpc = is_grpc(request.headers);
         match self.read(request) {
             Err(reason) => Decision::Respond(respond(None, reason, grpc, ResponseEdits::default())),
             Ok(read) => match self.find(&read, request) {
@@ -258,14 +259,6 @@ fn respond(matched: Option<Matched>, reason: Reason, grpc: bool, response: Respo
         }
     };
     Respond { matched, status, grpc_status: grpc_status.filter(|_| grpc), reason, response }
-}
-
-/// Whether the client speaks gRPC and so understands `grpc-status` ([G-11]).
-fn is_grpc<H: Headers + ?Sized>(request: &Request<'_, H>) -> bool {
-    let Some(value) = request.headers.first(&header::CONTENT_TYPE) else { return false };
-    let media_type = value.trim_ascii();
-    let Some((start, rest)) = media_type.split_at_checked("application/grpc".len()) else { return false };
-    start.eq_ignore_ascii_case(b"application/grpc") && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
 }
 
 /// OPTIONS with Origin and a method that it asks for ([C-1]).

@@ -223,6 +223,7 @@ struct Weighed<'t> {
 /// How many kinds of conditions held before the first that failed.
 fn depth(failed: Failed<'_>) -> u8 {
     match failed {
+        Failed::NotGrpc => 0,
         Failed::Path(_) | Failed::GrpcPath => 1,
         Failed::GrpcService(_) => 2,
         Failed::Method(_) | Failed::GrpcMethod(_) => 3,
@@ -239,12 +240,14 @@ fn condition(failed: &Failed<'_>) -> String {
         Failed::Query(query) => query.to_string(),
         Failed::GrpcService(name) => format!("gRPC service {name}"),
         Failed::GrpcMethod(name) => format!("gRPC method {name}"),
+        Failed::NotGrpc => "content-type `application/grpc`".to_owned(),
         Failed::GrpcPath => "a gRPC path of service and method".to_owned(),
     }
 }
 
 fn found<H: Headers + ?Sized>(failed: &Failed<'_>, subject: &Subject<'_, H>) -> String {
     match failed {
+        Failed::NotGrpc => "another content type".to_owned(),
         Failed::Path(_) | Failed::GrpcPath | Failed::GrpcService(_) | Failed::GrpcMethod(_) => format!("path `{}`", subject.path),
         Failed::Method(_) => format!("method {}", subject.method),
         Failed::Header(header) => {

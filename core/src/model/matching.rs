@@ -164,6 +164,8 @@ pub(crate) enum Failed<'m> {
     GrpcMethod(&'m NameMatch),
     /// The path is not `/service/method`.
     GrpcPath,
+    /// The content type is not gRPC's.
+    NotGrpc,
 }
 
 impl HttpMatch {
@@ -193,6 +195,13 @@ impl fmt::Display for HttpMatch {
         self.headers.iter().try_for_each(|header| write!(f, ", {header}"))?;
         self.queries.iter().try_for_each(|query| write!(f, ", {query}"))
     }
+}
+
+/// Whether the content type says gRPC: `application/grpc`, alone or with a suffix or parameters ([G-11]).
+pub(crate) fn is_grpc<H: Headers + ?Sized>(headers: &H) -> bool {
+    let Some(value) = headers.first(&http::header::CONTENT_TYPE) else { return false };
+    let Some((start, rest)) = value.trim_ascii().split_at_checked("application/grpc".len()) else { return false };
+    start.eq_ignore_ascii_case(b"application/grpc") && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
 }
 
 /// A match on a gRPC service or method name.
@@ -234,6 +243,9 @@ pub(crate) struct GrpcMatch {
 impl GrpcMatch {
     /// The first condition that fails. Service and method are the path's two segments; a service holds no `/`.
     pub(crate) fn first_failure<'m, H: Headers + ?Sized>(&'m self, subject: &Subject<'_, H>) -> Option<Failed<'m>> {
+        if !is_grpc(subject.headers) {
+            return Some(Failed::NotGrpc);
+        }
         if self.service != NameMatch::Any || self.method != NameMatch::Any {
             let names = subject.path.strip_prefix('/').and_then(|path| path.split_once('/'));
             let Some((service, method)) = names.filter(|(_, method)| !method.contains('/')) else { return Some(Failed::GrpcPath) };
@@ -360,9 +372,10 @@ mod tests {
             ("", "", "/anything/at/all", true),
         ] {
             let matcher = GrpcMatch { service: name(service), method: name(method), headers: [].into() };
-            let none: [(&str, &str); 0] = [];
-            let subject = Subject { method: "POST", path, query: None, headers: &none };
+            let subject = Subject { method: "POST", path, query: None, headers: &[("content-type", "application/grpc+proto")] };
             assert_eq!(matcher.first_failure(&subject).is_none(), expected, "{service}/{method} on {path}");
+            let other = Subject { method: "POST", path, query: None, headers: &[("content-type", "application/grpc-web")] };
+            assert!(matches!(matcher.first_failure(&other), Some(Failed::NotGrpc)));
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 pub const TRY: &[(&str, &str)] = &[
     ("http://localhost:PORT/", "web-v1 in 9 of 10 requests, web-v2 in 1 (weights)"),
     ("-H 'x-version: v2' http://localhost:PORT/", "web-v2 (header match)"),
-    ("http://localhost:PORT/api/users?id=7", "api, which gets /users?id=7 (prefix replaced)"),
+    ("'http://localhost:PORT/api/users?id=7'", "api, which gets /users?id=7 (prefix replaced)"),
     ("-i http://localhost:PORT/old/page", "301 to http://localhost:PORT/new/page (redirect)"),
     ("-H 'Host: shop.example.com' http://localhost:PORT/cart", "shop, which gets the header x-shop (wildcard hostname, header modifier)"),
     (
@@ -55,14 +55,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
 
 async fn demo(port: u16) -> Result<(), String> {
     let mut settings = Settings { drain: Duration::from_secs(2), ..Settings::default() };
-    settings.port_map.insert(8080, port);
     for service in BACKENDS {
         let name = echo::Name { namespace: "demo".to_owned(), service: service.to_owned() };
         let address = echo::start(name, None).await.map_err(|error| error.to_string())?;
         settings.resolve.insert(format!("demo/{service}:80"), vec![address]);
     }
     let mut publisher = Publisher::new(Options::default(), None);
-    let loaded = gatewright::load::load_text("quickstart.yaml", MANIFESTS);
+    let loaded = gatewright::load::load_text("quickstart.yaml", &MANIFESTS.replace("port: 8080", &format!("port: {port}")));
     publisher.publish(Snapshot { loaded, errors: Vec::new(), hash: 0 }).map_err(|rejected| rejected.reason)?;
     let (stop, stopped) = watch::channel(false);
     let (bound, mut is_bound) = watch::channel(Bound::new());
