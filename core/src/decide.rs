@@ -274,7 +274,9 @@ fn preflight<'a, H: Headers + ?Sized>(request: &Request<'a, H>) -> Option<Prefli
 /// What the CORS filter of a rule adds to the response ([C-3] to [C-5]).
 fn cors<'a, H: Headers + ?Sized>(rule: &'a RuleData, request: &Request<'a, H>) -> Option<CorsAnswer<'a>> {
     let cors = rule.filters.cors.as_ref()?;
-    let origin = request.headers.first(&ORIGIN).filter(|origin| cors.allowed_origin(origin));
+    // Several origins are none (RFC 6454 section 7.3).
+    let mut origins = request.headers.values(&ORIGIN);
+    let origin = origins.next().filter(|origin| origins.next().is_none() && cors.allowed_origin(origin));
     Some(CorsAnswer { cors, origin, preflight: preflight(request) })
 }
 
@@ -327,7 +329,10 @@ fn redirected<'a>(
         status: redirect.status,
         location: Location {
             scheme,
-            host: redirect.hostname.as_deref().or(authority.map(|authority| authority.host_received)),
+            host: redirect.hostname.as_deref().or(authority.map(|authority| {
+                let host = authority.host_received;
+                host.strip_suffix('.').unwrap_or(host)
+            })),
             port,
             target: Target { rewrite: rewrite(redirect.path.as_ref(), prefix), ..target_of(target) },
         },

@@ -75,7 +75,7 @@ pub(crate) fn parse_authority(raw: &[u8]) -> Result<RequestAuthority<'_>, Refusa
         None if port.is_empty() => None,
         // RFC 3986 section 3.2.3: an empty port is the default one.
         Some("") => None,
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().map_err(|_| refused)?),
+        Some(digits) if digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().map_err(|_| refused)?),
         _ => return Err(refused),
     };
     Ok(RequestAuthority { received, host_received, port, host: parse_host(host_received)? })

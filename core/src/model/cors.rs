@@ -16,7 +16,7 @@ pub struct Cors {
 impl Cors {
     /// Whether a request's `Origin` is allowed ([C-2]).
     pub(crate) fn allowed_origin(&self, origin: &[u8]) -> bool {
-        let origin = std::str::from_utf8(origin).ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic()));
+        let origin = std::str::from_utf8(origin).ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic() && b != b'*'));
         origin.is_some_and(|origin| self.origins.iter().any(|pattern| pattern.matches(origin)))
     }
 }
@@ -139,6 +139,7 @@ mod tests {
             ("http://app.dev:3000", "http://app.dev:3000", true),
             ("http://app.dev:3000", "http://app.dev", false),
             ("https://*", "null", false),
+            ("https://*.bar.com", "https://*.bar.com", false),
         ] {
             let cors = Cors { origins: [OriginPattern::parse(pattern).unwrap()].into(), ..Cors::default() };
             assert_eq!(cors.allowed_origin(origin.as_bytes()), expected, "{pattern} with {origin}");
