@@ -1,0 +1,160 @@
+//! Loading: places, traps, bounds, and one broken document that hides no other.
+
+use gatewright::load::{Limits, Loader, load_text};
+use gatewright::{Code, Severity};
+
+const ROUTE: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: good}\nspec: {parentRefs: [{name: gw}]}\n";
+
+/// `line:column severity[code] path: message` of every finding.
+fn findings(text: &str) -> Vec<String> {
+    let line = |d: &gatewright::Diagnostic| {
+        let at = d.position.as_ref().map(|p| format!("{}:{}", p.line, p.column)).unwrap_or_default();
+        format!("{at} {}[{}] {}: {}", d.severity, d.code, d.path, d.message)
+    };
+    load_text("t", text).diagnostics.iter().map(line).collect()
+}
+
+#[test]
+fn a_broken_document_hides_no_other() {
+    for broken in [
+        "a: [1\n",
+        "a: b: c\n",
+        "\ta: b\n",
+        "a: 1\na: 2\n",
+        "? [a]\n: b\n",
+        "a: *nowhere\n",
+        "just a text\n",
+        "kind: HTTPRoute\n",
+        "- 1\n",
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: bad}\nspec: {rules: 7}\n",
+        "apiVersion: gateway.networking.k8s.io/v9\nkind: HTTPRoute\nmetadata: {name: bad}\nspec: {}\n",
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {}\nspec: {}\n",
+    ] {
+        let loaded = load_text("t", &format!("{ROUTE}---\n{broken}---\n{}", ROUTE.replace("good", "fine")));
+        let names: Vec<_> = loaded.resources.http_routes.iter().map(|r| r.metadata.name.as_str()).collect();
+        assert_eq!(names, ["fine", "good"], "{broken}");
+        assert!(loaded.is_broken(), "{broken}");
+        let error = loaded.diagnostics.iter().find(|d| d.severity == Severity::Error).unwrap();
+        let line = error.position.as_ref().unwrap().line;
+        assert!((5..=9).contains(&line), "{broken} is reported at line {line}: {error}");
+    }
+}
+
+#[test]
+fn findings_name_the_place() {
+    let text = "\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata:
+  name: places
+spec:
+  parentRefs:
+  - name: gw
+    sectionname: http
+  rules:
+  - matches:
+    - headers:
+      - name: x
+        value: yes
+      - name: z
+        value: 1.10
+    backendRefs:
+    - name: web
+      port: eighty
+";
+    assert_eq!(
+        findings(text),
+        [
+            "8:5 warning[GW003] spec.parentRefs[0].sectionname: the API has no such field: it is ignored",
+            "13:16 error[GW010] spec.rules[0].matches[0].headers[0].value: `yes` without quotes is a boolean and the API server refuses the object; here it is read as a text",
+            "15:16 error[GW010] spec.rules[0].matches[0].headers[1].value: `1.10` without quotes is a number and the API server refuses the object; here it is read as a text",
+            "18:13 error[GW002] spec.rules[0].backendRefs[0].port: wrong type; the object is left out",
+        ]
+    );
+    let found = load_text("t", text).diagnostics.pop().unwrap();
+    assert_eq!((found.found.as_deref(), found.expected.as_deref()), (Some("string \"eighty\""), Some("i32")));
+}
+
+#[test]
+fn compile_findings_can_be_located() {
+    let text = "{\"apiVersion\": \"gateway.networking.k8s.io/v1\", \"kind\": \"HTTPRoute\", \"metadata\": {\"name\": \"json\"},\n \"spec\": {\"rules\": [\n  {\"matches\": [{\"path\": {\"value\": \"no-slash\"}}]}]}}";
+    let loaded = load_text("r.json", text);
+    assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+    let mut found = gatewright::compile(&loaded.resources, &gatewright::Options::default()).diagnostics;
+    found.iter_mut().for_each(|d| loaded.sources.locate(d));
+    let error = found.iter().find(|d| d.code == Code::InvalidValue).unwrap();
+    assert_eq!(error.position.as_ref().unwrap().to_string(), "r.json:3:35");
+    assert_eq!(error.path, "spec.rules[0].matches[0].path.value");
+}
+
+#[test]
+fn lists_json_and_many_documents() {
+    let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata: {name: a}\n- apiVersion: gateway.networking.k8s.io/v1\n  kind: HTTPRouteList\n  items:\n  - {apiVersion: gateway.networking.k8s.io/v1beta1, kind: HTTPRoute, metadata: {name: b}, spec: {}}\n";
+    let loaded = load_text("t", &format!("# comment\n---\n{list}...\n---\n\n---\nnull\n--- # more\n{ROUTE}"));
+    assert_eq!((loaded.resources.services.len(), loaded.resources.http_routes.len()), (1, 2));
+    assert_eq!(loaded.diagnostics.len(), 1, "an old version is told: {:?}", loaded.diagnostics);
+}
+
+#[test]
+fn traps() {
+    // Aliases, merge keys, null as absent, a byte order mark, carriage returns, other kinds.
+    let text = "\u{feff}apiVersion: gateway.networking.k8s.io/v1\r\nkind: HTTPRoute\r\nmetadata: {name: traps, labels: null}\r\nspec:\r\n  hostnames: ~\r\n  parentRefs:\r\n  - &p {name: gw}\r\n  - {<<: *p, sectionName: http}\r\n  rules:\r\n";
+    let loaded = load_text("t", text);
+    assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+    let parents = &loaded.resources.http_routes[0].spec.parent_refs;
+    assert_eq!((parents.len(), parents[1].name.as_str(), parents[1].section_name.as_deref()), (2, "gw", Some("http")));
+    let other = load_text("t", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n");
+    assert_eq!((other.skipped.len(), other.diagnostics[0].severity), (1, Severity::Info));
+    let twice = load_text("t", &format!("{ROUTE}---\n{ROUTE}"));
+    assert_eq!(twice.diagnostics[0].code, Code::DuplicateObject);
+    let mut loader = Loader::new();
+    loader.add_bytes("b", b"a: \xff\n");
+    assert_eq!(loader.finish().diagnostics[0].code, Code::Syntax);
+}
+
+#[test]
+fn hostile_input_is_bounded() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for n in 1..20 {
+        bomb += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", "));
+    }
+    let deep = "[".repeat(100_000);
+    let block: String = (0..2_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
+    let giant = format!("a: {}", "x".repeat(4 << 20));
+    for (name, text) in [("aliases", &bomb), ("flow", &deep), ("block", &block), ("scalar", &giant)] {
+        let found = load_text(name, text).diagnostics;
+        assert!(found.iter().all(|d| matches!(d.code, Code::Limit | Code::Syntax)) && !found.is_empty(), "{name}: {found:?}");
+    }
+    let mut limits = Limits::default();
+    (limits.bytes, limits.documents) = (100, 2);
+    let mut loader = Loader::with_limits(limits.clone());
+    loader.add_text("many", "a: 1\n---\nb: 1\n---\nc: 1\n");
+    loader.add_text("large", &"x".repeat(100));
+    let found = loader.finish().diagnostics;
+    assert_eq!(found.iter().filter(|d| d.code == Code::Limit).count(), 2, "{found:?}");
+}
+
+/// Ten thousand mutations of a sound text: no panic, and what stands before the damage still loads.
+#[test]
+fn mutations() {
+    let mut seed = 1_u64;
+    let mut random = move |n: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % n
+    };
+    let tail = format!("---\n{}", ROUTE.replace("good", "mutant"));
+    for _ in 0..10_000 {
+        let mut bytes = tail.clone().into_bytes();
+        for _ in 0..=random(3) {
+            let at = 4 + random(bytes.len() - 4);
+            match random(3) {
+                0 => drop(bytes.remove(at)),
+                1 => bytes[at] = b"\t{}[]:,&*!|>'\"%@`#-? \n~\\0"[random(25)],
+                _ => bytes.insert(at, b"\t{}[]:,&*!|>'\"%@`#-? \n~\\0"[random(25)]),
+            }
+        }
+        let text = format!("{ROUTE}{}", String::from_utf8_lossy(&bytes));
+        let loaded = load_text("t", &text);
+        assert!(loaded.resources.http_routes.iter().any(|r| r.metadata.name == "good"), "{text}");
+    }
+}
