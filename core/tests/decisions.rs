@@ -1,4 +1,5 @@
 //! Decisions on small manifests: the worked facts and tables of the specification.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use gatewright::{Arrival, Authority, Compiled, Decision, MissingServices, Options, Pick, Request, compile};
 

@@ -39,6 +39,19 @@ pub fn read(paths: &[PathBuf]) -> Snapshot {
     Snapshot { loaded: loader.finish(), errors, hash: hasher.finish() }
 }
 
+/// Reads all manifests until two readings agree: a file that is just being written is read again.
+pub async fn read_settled(paths: &[PathBuf]) -> Snapshot {
+    let mut snapshot = read(paths);
+    loop {
+        tokio::time::sleep(SETTLE).await;
+        let again = read(paths);
+        if again.hash == snapshot.hash {
+            return again;
+        }
+        snapshot = again;
+    }
+}
+
 fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     if path == Path::new("-") {
         return std::io::Read::bytes(std::io::stdin().lock()).collect();
@@ -79,7 +92,6 @@ pub fn watch(paths: &[PathBuf]) -> (mpsc::Receiver<()>, Option<notify::Recommend
         let _keep = sender;
         loop {
             if tokio::time::timeout(LOOK_AGAIN, events.recv()).await.is_ok() {
-                tokio::time::sleep(SETTLE).await;
                 while events.try_recv().is_ok() {}
             }
             if settled.send(()).await.is_err() {

@@ -98,6 +98,11 @@ impl State {
         Ok(loaded.resources)
     }
 
+    /// The objects as one text.
+    pub fn manifests(&self) -> String {
+        self.documents.iter().map(|(_, document)| document.trim_end()).collect::<Vec<_>>().join("\n---\n")
+    }
+
     /// The objects, compiled as a controller does it.
     ///
     /// # Errors

@@ -97,7 +97,10 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
     loop {
         tokio::select! {
             changed = changes.recv() => match changed {
-                Some(()) if arguments.manifests.iter().all(|path| path.as_os_str() != "-") => reload(&mut publisher, &arguments.manifests),
+                Some(()) if arguments.manifests.iter().all(|path| path.as_os_str() != "-") => {
+                    let snapshot = source::read_settled(&arguments.manifests).await;
+                    reload(&mut publisher, snapshot);
+                }
                 _ => {}
             },
             () = signals.next() => {
@@ -114,8 +117,8 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
 }
 
 /// Takes a change, or reports it and keeps the last good table.
-fn reload(publisher: &mut Publisher, manifests: &[PathBuf]) {
-    match publisher.publish(source::read(manifests)) {
+fn reload(publisher: &mut Publisher, snapshot: source::Snapshot) {
+    match publisher.publish(snapshot) {
         Ok(None) => {}
         Ok(Some(diagnostics)) => {
             publish::log(&diagnostics);

@@ -1,0 +1,167 @@
+//! A gateway on real sockets, echo backends behind it, and a client.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gatewright::{MissingServices, Options};
+use gatewright_server::echo::{self, Echo, Name};
+use gatewright_server::proxy::{self, Bound, Settings};
+use gatewright_server::publish::{PortKey, Publisher};
+use gatewright_server::source::Snapshot;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+
+/// A gateway that serves manifests, with an echo backend for each Service port that is not resolved otherwise.
+pub struct Live {
+    pub bound: Bound,
+    pub seen: mpsc::UnboundedReceiver<Echo>,
+    stop: watch::Sender<bool>,
+}
+
+impl Live {
+    pub async fn start(manifests: &str, resolve: &[(&str, SocketAddr)]) -> Self {
+        let loaded = gatewright::load::load_text("live", manifests);
+        let mut settings = Settings { drain: Duration::from_secs(5), ..Settings::default() };
+        let (sender, seen) = mpsc::unbounded_channel();
+        for service in &loaded.resources.services {
+            let namespace = service.metadata.namespace.clone().unwrap_or_else(|| "default".into());
+            let name = Name { namespace: namespace.clone(), service: service.metadata.name.clone() };
+            let address = echo::start(name.clone(), Some(sender.clone())).await.unwrap();
+            for port in &service.spec.ports {
+                settings.resolve.insert(format!("{namespace}/{}:{}", name.service, port.port), vec![address]);
+            }
+        }
+        for (name, address) in resolve {
+            settings.resolve.insert((*name).to_owned(), vec![*address]);
+        }
+        for listener in loaded.resources.gateways.iter().flat_map(|g| &g.spec.listeners) {
+            settings.port_map.insert(u16::try_from(listener.port).unwrap(), 0);
+        }
+        let mut options = Options::default();
+        options.missing_services = MissingServices::Infer;
+        let mut publisher = Publisher::new(options, None);
+        publisher.publish(Snapshot { loaded, errors: Vec::new(), hash: 1 }).unwrap();
+        let wanted = publisher.current().load().ports.len();
+        let (stop, stopped) = watch::channel(false);
+        let (bound, mut is_bound) = watch::channel(Bound::new());
+        tokio::spawn(proxy::serve(publisher.current(), publisher.changes(), settings, stopped, bound));
+        let bound =
+            tokio::time::timeout(Duration::from_secs(10), is_bound.wait_for(|bound| bound.len() == wanted)).await.unwrap().unwrap().clone();
+        // The publisher's end of the channel must outlive the server.
+        std::mem::forget(publisher);
+        Self { bound, seen, stop }
+    }
+
+    /// The only port.
+    pub fn address(&self) -> SocketAddr {
+        *self.bound.values().next().unwrap()
+    }
+
+    pub fn port(&self, namespace: &str, gateway: &str, port: u16) -> SocketAddr {
+        self.bound[&PortKey { namespace: namespace.into(), gateway: gateway.into(), port }]
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// A response, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub trailers: Option<HeaderMap>,
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// What the backend received, if it answered.
+    pub fn echo(&self) -> Option<Echo> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    pub fn pod(&self) -> String {
+        self.echo().map(|echo| echo.pod).unwrap_or_default()
+    }
+}
+
+/// Sends one request on a new connection.
+pub async fn fetch(
+    address: SocketAddr,
+    method: &str,
+    host: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer, String> {
+    exchange(address, false, method, host, target, headers, body).await
+}
+
+/// The same over HTTP/2 by prior knowledge.
+pub async fn fetch_h2(
+    address: SocketAddr,
+    method: &str,
+    host: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer, String> {
+    exchange(address, true, method, host, target, headers, body).await
+}
+
+async fn exchange(
+    address: SocketAddr,
+    h2: bool,
+    method: &str,
+    host: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let stream = TokioIo::new(TcpStream::connect(address).await.map_err(|e| text(&e))?);
+    let mut request = Request::builder().method(method);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = if h2 { request.uri(format!("http://{host}{target}")) } else { request.uri(target).header("host", host) };
+    let request = request.body(Full::new(Bytes::copy_from_slice(body))).map_err(|e| text(&e))?;
+    let response = if h2 {
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.map_err(|e| text(&e))?;
+        tokio::spawn(connection);
+        sender.send_request(request).await
+    } else {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(|e| text(&e))?;
+        tokio::spawn(connection);
+        sender.send_request(request).await
+    };
+    let (parts, body) = response.map_err(|e| text(&e))?.into_parts();
+    let collected = body.collect().await.map_err(|e| text(&e))?;
+    let trailers = collected.trailers().cloned();
+    Ok(Answer { status: parts.status, headers: parts.headers, trailers, body: collected.to_bytes() })
+}
+
+/// Header fields of an echo.
+pub fn fields(echo: &Echo) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &echo.headers {
+        headers.append(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+    }
+    headers
+}
+
+/// Counts answers by backend.
+pub fn count(pods: impl Iterator<Item = String>) -> BTreeMap<String, u32> {
+    let mut counts = BTreeMap::new();
+    pods.for_each(|pod| *counts.entry(pod).or_default() += 1);
+    counts
+}
