@@ -412,7 +412,7 @@ fn query_holds(wanted: &QueryParamMatch, query: Option<&str>) -> bool {
 }
 
 /// The list of [M-20], and of [G-3]; smaller comes first.
-fn order(entry: &Entry<'_>) -> (std::cmp::Reverse<(usize, usize)>, Vec<i64>, String, String, usize, usize) {
+fn order(entry: &Entry<'_>) -> impl Ord + use<> {
     let less = |n: usize| -i64::try_from(n).unwrap_or(0);
     let keys = match &entry.of {
         Of::Http(m) => {

@@ -22,7 +22,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -31,7 +31,7 @@ impl Random {
 
     /// A number below `n`.
     pub fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % n.max(1) as u64).unwrap_or(0)
+        usize::try_from(self.number() % n.max(1) as u64).unwrap_or(0)
     }
 
     /// True once in `n`.
@@ -282,6 +282,6 @@ pub fn request(random: &mut Random, resources: &Resources) -> WorldRequest {
         path: path(random),
         query: (!query.is_empty()).then(|| query.join("&")),
         headers,
-        pick: random.next(),
+        pick: random.number(),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -119,14 +119,17 @@ async fn answer(
         let _ = seen.send(echo);
     }
     let drip = asked("drip");
-    Ok(response.map(|()| {
-        let trailers = grpc.then(|| http::HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]));
-        let whole = Full::new(Bytes::from(json)).with_trailers(async move {
-            if let Some(drip) = drip {
-                tokio::time::sleep(drip).await;
-            }
-            trailers.map(Ok)
-        });
-        whole.boxed_unsync()
-    }))
+    let trailers = grpc.then(|| http::HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]));
+    // The head comes at once, the body when it is time.
+    let (mut sender, body) = http_body_util::channel::Channel::<Bytes, std::convert::Infallible>::new(2);
+    tokio::spawn(async move {
+        if let Some(drip) = drip {
+            tokio::time::sleep(drip).await;
+        }
+        let _ = sender.send_data(Bytes::from(json)).await;
+        if let Some(trailers) = trailers {
+            let _ = sender.send_trailers(trailers).await;
+        }
+    });
+    Ok(response.map(|()| body.boxed_unsync()))
 }

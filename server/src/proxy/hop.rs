@@ -31,16 +31,6 @@ const PROTECTED: [HeaderName; 13] = [
     CLIENT_CERT,
 ];
 
-/// Checks the framing that hyper lets through ([R-S2]): a length is given once, and not beside chunks.
-pub(super) fn check_framing(headers: &HeaderMap, version: Version) -> Result<(), StatusCode> {
-    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
-    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
-    if lengths > 1 || (lengths == 1 && chunked) || (chunked && version == Version::HTTP_10) {
-        return Err(StatusCode::BAD_REQUEST);
-    }
-    Ok(())
-}
-
 /// Takes the fields of one hop out of a request; gives the protocol of an upgrade that may pass.
 pub(super) fn strip_request(headers: &mut HeaderMap, method: &Method, version: Version) -> Result<Option<HeaderValue>, StatusCode> {
     let upgrade = match headers.get(header::UPGRADE) {
@@ -141,18 +131,6 @@ mod tests {
             let mut of = HeaderMap::new();
             of.insert("connection", HeaderValue::from_str(name).unwrap());
             assert_eq!(strip_request(&mut of, &Method::GET, Version::HTTP_11), Err(StatusCode::BAD_REQUEST), "{name}");
-        }
-    }
-
-    #[test]
-    fn framing() {
-        for (list, ok) in [
-            (&[("content-length", "1")][..], true),
-            (&[("transfer-encoding", "chunked")], true),
-            (&[("content-length", "1"), ("content-length", "1")], false),
-            (&[("content-length", "1"), ("transfer-encoding", "chunked")], false),
-        ] {
-            assert_eq!(check_framing(&headers(list), Version::HTTP_11).is_ok(), ok, "{list:?}");
         }
     }
 }

@@ -26,9 +26,7 @@ pub(super) async fn answer(shared: Arc<Shared>, key: Arc<PortKey>, peer: SocketA
         .authority()
         .map(|a| a.as_str().as_bytes().to_vec())
         .or_else(|| parts.headers.get(header::HOST).map(|h| h.as_bytes().to_vec()));
-    let framing = hop::check_framing(&parts.headers, parts.version);
-    let upgrade = framing.and_then(|()| hop::strip_request(&mut parts.headers, &parts.method, parts.version));
-    let upgrade = match upgrade {
+    let upgrade = match hop::strip_request(&mut parts.headers, &parts.method, parts.version) {
         Ok(upgrade) => upgrade,
         Err(status) => return plain(status),
     };
