@@ -134,6 +134,11 @@ impl<'i, 'r> Backends<'i, 'r> {
                 return bad(RefProblem::UnsupportedProtocol, ".port", message);
             }
         };
+        if self.input.wants_tls(kind, namespace, to.name) {
+            let message =
+                format!("a BackendTLSPolicy asks for TLS towards {kind} `{namespace}/{}`, which is not supported in this version", to.name);
+            return bad(RefProblem::UnsupportedProtocol, ".name", message);
+        }
         let slices = self.input.slices(kind, namespace, to.name);
         let endpoints = || endpoints(slices, service_port);
         Ok(self.intern(ObjectRef::new(group, kind, namespace, to.name), port, protocol, endpoints))

@@ -57,6 +57,13 @@ impl<'r> Input<'r> {
         slices.get(&(namespace, name)).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether a BackendTLSPolicy names a Service: it must not be talked to without TLS ([TP-6]).
+    pub(crate) fn wants_tls(&self, kind: &str, namespace: &str, name: &str) -> bool {
+        let names = |t: &crate::resource::policy::PolicyTargetReference| t.kind == kind && t.name == name;
+        let policies = &self.resources.backend_tls_policies;
+        policies.iter().any(|policy| namespace_of(&policy.metadata) == namespace && policy.spec.target_refs.iter().any(names))
+    }
+
     /// Whether a Service that the input does not have is taken to exist.
     pub(crate) fn assumes_service(&self, namespace: &str) -> bool {
         match self.options.missing_services {

@@ -21,7 +21,7 @@ use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::options::Options;
 use crate::resource::meta::ObjectMeta;
 use crate::resource::status::{GatewayClassStatus, GatewayStatus, RouteStatus};
-use crate::resource::{GATEWAY_GROUP, Resources};
+use crate::resource::{GATEWAY_GROUP, GATEWAY_X_GROUP, Resources};
 use crate::table::{RouteKind, Table};
 
 /// What [`compile`] gives.
@@ -124,12 +124,23 @@ fn attached_routes<'r>(
 fn not_routed(resources: &Resources) -> Vec<Diagnostic> {
     let mut list = Vec::new();
     let mut tell = |kind: &str, metadata: &ObjectMeta| {
-        let object = ObjectRef::of_meta(GATEWAY_GROUP, kind, metadata);
+        let group = if kind.starts_with('X') { GATEWAY_X_GROUP } else { GATEWAY_GROUP };
+        let object = ObjectRef::of_meta(group, kind, metadata);
         let message = format!("{kind} objects are read but do not route traffic in this version");
         list.push(Diagnostic::new(Severity::Warning, Code::NotRouted, Some(object), "", message));
     };
     resources.tls_routes.iter().for_each(|o| tell("TLSRoute", &o.metadata));
     resources.tcp_routes.iter().for_each(|o| tell("TCPRoute", &o.metadata));
     resources.udp_routes.iter().for_each(|o| tell("UDPRoute", &o.metadata));
+    resources.listener_sets.iter().for_each(|o| tell("ListenerSet", &o.metadata));
+    resources.backend_traffic_policies.iter().for_each(|o| tell("XBackendTrafficPolicy", &o.metadata));
+    resources.backends.iter().for_each(|o| tell("XBackend", &o.metadata));
+    resources.meshes.iter().for_each(|o| tell("XMesh", &o.metadata));
+    for policy in &resources.backend_tls_policies {
+        let object = ObjectRef::of_meta(GATEWAY_GROUP, "BackendTLSPolicy", &policy.metadata);
+        let message =
+            "TLS towards backends is not supported in this version: requests for its targets are answered with 500, never sent without TLS";
+        list.push(Diagnostic::new(Severity::Error, Code::NotRouted, Some(object), "", message));
+    }
     list
 }

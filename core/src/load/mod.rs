@@ -279,6 +279,8 @@ fn group_of(api_version: &str) -> &str {
 fn renamed<'k>(group: &'k str, kind: &'k str) -> (&'k str, &'k str) {
     match (group, kind) {
         (GATEWAY_GROUP, "ReferencePolicy") => (GATEWAY_GROUP, "ReferenceGrant"),
+        (GATEWAY_X_GROUP, "XListenerSet") => (GATEWAY_GROUP, "ListenerSet"),
+        (GATEWAY_GROUP, "BackendLBPolicy") => (GATEWAY_X_GROUP, "XBackendTrafficPolicy"),
         other => other,
     }
 }

@@ -100,6 +100,16 @@ kinds! {
     udp_routes: UdpRoute = GATEWAY_GROUP, "UDPRoute", ["v1", "v1alpha2"];
     /// ReferenceGrants.
     reference_grants: ReferenceGrant = GATEWAY_GROUP, "ReferenceGrant", ["v1", "v1beta1", "v1alpha2"];
+    /// ListenerSets.
+    listener_sets: ListenerSet = GATEWAY_GROUP, "ListenerSet", ["v1", "v1alpha1"];
+    /// BackendTLSPolicies.
+    backend_tls_policies: BackendTlsPolicy = GATEWAY_GROUP, "BackendTLSPolicy", ["v1", "v1alpha3"];
+    /// XBackendTrafficPolicies.
+    backend_traffic_policies: XBackendTrafficPolicy = GATEWAY_X_GROUP, "XBackendTrafficPolicy", ["v1alpha1", "v1alpha2"];
+    /// XBackends.
+    backends: XBackend = GATEWAY_X_GROUP, "XBackend", ["v1alpha1"];
+    /// XMeshes.
+    meshes: XMesh = GATEWAY_X_GROUP, "XMesh", ["v1alpha1"];
     /// Namespaces.
     namespaces: Namespace = "", "Namespace", ["v1"];
     /// Services.

@@ -8,6 +8,7 @@
 
 mod open_enum;
 
+pub mod backend;
 pub mod filter;
 pub mod gateway;
 pub mod gateway_class;
@@ -15,13 +16,17 @@ pub mod grpc_route;
 pub mod http_route;
 pub mod kubernetes;
 pub mod l4_route;
+pub mod listener_set;
+pub mod mesh;
 pub mod meta;
+pub mod policy;
 pub mod reference_grant;
 pub mod session;
 pub mod status;
 
 mod collection;
 
+pub use backend::XBackend;
 pub use collection::{Object, Resources};
 pub use gateway::Gateway;
 pub use gateway_class::GatewayClass;
@@ -29,6 +34,9 @@ pub use grpc_route::GrpcRoute;
 pub use http_route::HttpRoute;
 pub use kubernetes::{ConfigMap, EndpointSlice, Namespace, Secret, Service, ServiceImport};
 pub use l4_route::{TcpRoute, TlsRoute, UdpRoute};
+pub use listener_set::ListenerSet;
+pub use mesh::XMesh;
+pub use policy::{BackendTlsPolicy, XBackendTrafficPolicy};
 pub use reference_grant::ReferenceGrant;
 
 /// API group of the Gateway API.
