@@ -233,7 +233,8 @@ impl Read<'_> {
     /// What matches look at.
     pub(crate) fn subject<'s, H: ?Sized>(&'s self, request: &Request<'s, H>) -> Option<Subject<'s, H>> {
         let target = self.target.as_ref()?;
-        Some(Subject { method: request.method, path: &target.path, query: target.query, headers: request.headers })
+        let authority = self.authority.as_ref().map(|authority| authority.received);
+        Some(Subject { authority, method: request.method, path: &target.path, query: target.query, headers: request.headers })
     }
 }
 

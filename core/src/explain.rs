@@ -250,6 +250,7 @@ fn found<H: Headers + ?Sized>(failed: &Failed<'_>, subject: &Subject<'_, H>) -> 
         Failed::NotGrpc => "another content type".to_owned(),
         Failed::Path(_) | Failed::GrpcPath | Failed::GrpcService(_) | Failed::GrpcMethod(_) => format!("path `{}`", subject.path),
         Failed::Method(_) => format!("method {}", subject.method),
+        Failed::Header(header) if header.name == http::header::HOST => format!("`{}`", subject.authority.unwrap_or_default()),
         Failed::Header(header) => {
             let values: Vec<_> =
                 subject.headers.values(&header.name).map(|v| format!("`{}`", String::from_utf8_lossy(v).escape_debug())).collect();

@@ -25,3 +25,8 @@ pub use options::{MissingServices, Options, Profile};
 pub use request::{Arrival, Authority, Headers, Pick, Request};
 pub use resource::{Object, Resources};
 pub use table::Table;
+
+/// The examples of the README are tests.
+#[cfg(all(doctest, feature = "yaml"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

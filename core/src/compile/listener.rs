@@ -197,7 +197,11 @@ fn kinds(
     path: &str,
     findings: &mut Findings,
 ) -> (Vec<RouteKind>, Option<Problem>) {
-    let all = if protocol.is_some() { &[RouteKind::Http, RouteKind::Grpc][..] } else { &[] };
+    // Of a protocol that is not served the listener says so itself.
+    if protocol.is_none() {
+        return (Vec::new(), None);
+    }
+    let all = [RouteKind::Http, RouteKind::Grpc];
     let asked = listener.allowed_routes.as_ref().map_or(&[][..], |allowed| allowed.kinds.as_slice());
     if asked.is_empty() {
         return (all.to_vec(), None);

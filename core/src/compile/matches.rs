@@ -132,15 +132,16 @@ fn queries(list: &[http_route::QueryParamMatch], path: &str, findings: &mut Find
     let mut valid: Vec<QueryMatch> = Vec::with_capacity(list.len());
     for (n, query) in list.iter().enumerate() {
         let at = format!("{path}[{n}]");
-        if query.name.is_empty() || query.value.is_empty() {
-            return Err(Invalid::value(Code::InvalidValue, at, "name and value must not be empty"));
-        }
         if valid.iter().any(|earlier| *earlier.name == *query.name) {
             let message = format!("query parameter `{}` is listed before: this entry is ignored", query.name);
             findings.warning(Code::InvalidValue, format!("{at}.name"), message);
             continue;
         }
-        valid.push(QueryMatch { name: query.name.as_str().into(), value: value_match(query.type_.as_ref(), &query.value, &at)? });
+        let value = value_match(query.type_.as_ref(), &query.value, &at)?;
+        if query.name.is_empty() || query.value.is_empty() {
+            return Err(Invalid::value(Code::InvalidValue, at, "name and value must not be empty"));
+        }
+        valid.push(QueryMatch { name: query.name.as_str().into(), value });
     }
     Ok(valid.into())
 }

@@ -198,6 +198,8 @@ impl Loader {
         let Some(versions) = Object::accepted_versions(group, kind) else {
             // A misspelled kind of the Gateway API is worth a warning, a Deployment beside it is not.
             let severity = if [GATEWAY_GROUP, GATEWAY_X_GROUP].contains(&group) { Severity::Warning } else { Severity::Info };
+            // Nothing is known of this kind, not even whether it has namespaces.
+            let object = ObjectRef::new(group, kind, meta.namespace.as_deref().unwrap_or_default(), &meta.name);
             let message = format!("kind `{kind}` of `{api_version}` is not read: it does not take part in routing");
             self.report(severity, Code::UnknownKind, Some(object.clone()), "kind", at(root.mark), message);
             return self.loaded.skipped.push(object);

@@ -71,8 +71,12 @@ pub(crate) struct HeaderMatch {
 }
 
 impl HeaderMatch {
-    pub(crate) fn holds<H: Headers + ?Sized>(&self, headers: &H) -> bool {
-        headers.values(&self.name).any(|value| self.value.holds(value.trim_ascii().iter().copied()))
+    /// `Host` is the authority, whatever the version of HTTP carries it in (RFC 9110 section 7.2).
+    pub(crate) fn holds<H: Headers + ?Sized>(&self, subject: &Subject<'_, H>) -> bool {
+        if self.name == http::header::HOST {
+            return subject.authority.is_some_and(|authority| self.value.holds(authority.bytes()));
+        }
+        subject.headers.values(&self.name).any(|value| self.value.holds(value.trim_ascii().iter().copied()))
     }
 }
 
@@ -147,6 +151,8 @@ pub(crate) struct HttpMatch {
 
 /// The part of a canonical request that matches look at.
 pub(crate) struct Subject<'a, H: ?Sized> {
+    /// As received.
+    pub(crate) authority: Option<&'a str>,
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
@@ -174,7 +180,7 @@ impl HttpMatch {
         if let Some(method) = self.method.as_deref().filter(|method| *method != subject.method) {
             return Some(Failed::Method(method));
         }
-        if let Some(header) = self.headers.iter().find(|header| !header.holds(subject.headers)) {
+        if let Some(header) = self.headers.iter().find(|header| !header.holds(subject)) {
             return Some(Failed::Header(header));
         }
         self.queries.iter().find(|query| !query.holds(subject.query)).map(Failed::Query)
@@ -256,7 +262,7 @@ impl GrpcMatch {
                 return Some(Failed::GrpcMethod(&self.method));
             }
         }
-        self.headers.iter().find(|header| !header.holds(subject.headers)).map(Failed::Header)
+        self.headers.iter().find(|header| !header.holds(subject)).map(Failed::Header)
     }
 }
 
@@ -353,9 +359,14 @@ mod tests {
     #[test]
     fn header_lines() {
         let header = HeaderMatch { name: HeaderName::from_static("x"), value: ValueMatch::Exact("b".into()) };
-        assert!(header.holds(&[("X", "a"), ("x", " b ")]));
-        assert!(!header.holds(&[("X", "a,b")]));
-        assert!(!header.holds(&[("X", "B")]));
+        let holds = |header: &HeaderMatch, headers: &[(&str, &str)]| {
+            header.holds(&Subject { authority: Some("b"), method: "GET", path: "/", query: None, headers })
+        };
+        assert!(holds(&header, &[("X", "a"), ("x", " b ")]));
+        assert!(!holds(&header, &[("X", "a,b")]));
+        assert!(!holds(&header, &[("X", "B")]));
+        let host = HeaderMatch { name: http::header::HOST, ..header };
+        assert!(holds(&host, &[]));
     }
 
     /// The table of [G-1].
@@ -372,9 +383,11 @@ mod tests {
             ("", "", "/anything/at/all", true),
         ] {
             let matcher = GrpcMatch { service: name(service), method: name(method), headers: [].into() };
-            let subject = Subject { method: "POST", path, query: None, headers: &[("content-type", "application/grpc+proto")] };
+            let subject =
+                Subject { authority: None, method: "POST", path, query: None, headers: &[("content-type", "application/grpc+proto")] };
             assert_eq!(matcher.first_failure(&subject).is_none(), expected, "{service}/{method} on {path}");
-            let other = Subject { method: "POST", path, query: None, headers: &[("content-type", "application/grpc-web")] };
+            let other =
+                Subject { authority: None, method: "POST", path, query: None, headers: &[("content-type", "application/grpc-web")] };
             assert!(matches!(matcher.first_failure(&other), Some(Failed::NotGrpc)));
         }
     }

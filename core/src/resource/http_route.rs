@@ -120,7 +120,8 @@ pub struct HeaderMatch {
     pub type_: Option<ValueMatchType>,
     /// Name, compared without case.
     pub name: String,
-    /// Value.
+    /// Value; required by the API, and absent where another product's `type` needs none.
+    #[serde(default)]
     pub value: String,
 }
 
@@ -132,7 +133,8 @@ pub struct QueryParamMatch {
     pub type_: Option<ValueMatchType>,
     /// Name, compared with case.
     pub name: String,
-    /// Value.
+    /// Value; required by the API, and absent where another product's `type` needs none.
+    #[serde(default)]
     pub value: String,
 }
 
