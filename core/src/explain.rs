@@ -266,9 +266,10 @@ fn found<H: Headers + ?Sized>(failed: &Failed<'_>, subject: &Subject<'_, H>) -> 
 /// A criterion in words ([M-20], [G-3]).
 pub(crate) fn criterion_name(criterion: Criterion) -> &'static str {
     match criterion {
-        Criterion::Path => "path match: Exact before RegularExpression before PathPrefix, then the longer",
-        Criterion::Service => "gRPC service match: Exact first, then the longer",
-        Criterion::GrpcMethod => "gRPC method match: Exact first, then the longer",
+        Criterion::PathType => "type of the path match: Exact, then RegularExpression, then PathPrefix",
+        Criterion::PathLength => "longer path match",
+        Criterion::Service => "more exact or longer gRPC service",
+        Criterion::GrpcMethod => "more exact or longer gRPC method",
         Criterion::Method => "method match",
         Criterion::Headers => "more header matches",
         Criterion::Queries => "more query parameter matches",

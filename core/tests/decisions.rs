@@ -230,7 +230,7 @@ spec:
         table.explain(&request, Pick(0))
     };
     let both = ask("PATCH", "/path5", &[("version", "four")]);
-    assert_eq!(both.won_by.as_deref(), Some("path match: Exact before RegularExpression before PathPrefix, then the longer"));
+    assert_eq!(both.won_by.as_deref(), Some("longer path match"));
     let method = ask("PATCH", "/", &[("version", "four")]);
     assert_eq!(method.won_by.as_deref(), Some("method match"));
     let none = ask("GET", "/", &[("version", "five")]);

@@ -35,7 +35,8 @@ type Weight = (u8, usize);
 /// A step of the order, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Criterion {
-    Path,
+    PathType,
+    PathLength,
     Service,
     GrpcMethod,
     Method,
@@ -92,8 +93,10 @@ impl Rank {
 
     /// The first criterion that tells two matches of the same kind of route apart.
     pub(crate) fn criterion(&self, other: &Self, grpc: bool) -> Criterion {
+        let (Reverse((kind, _)), Reverse((other_kind, _))) = (self.first, other.first);
+        let path = if kind == other_kind { Criterion::PathLength } else { Criterion::PathType };
         let steps = [
-            (self.first != other.first, if grpc { Criterion::Service } else { Criterion::Path }),
+            (self.first != other.first, if grpc { Criterion::Service } else { path }),
             (self.second != other.second, Criterion::GrpcMethod),
             (self.has_method != other.has_method, Criterion::Method),
             (self.headers != other.headers, Criterion::Headers),
@@ -156,7 +159,7 @@ mod tests {
         assert!(order.windows(2).all(|pair| pair[0] < pair[1]), "{order:#?}");
         let criteria: Vec<_> = order.windows(2).map(|pair| pair[0].criterion(&pair[1], false)).collect();
         use Criterion::*;
-        assert_eq!(criteria, [Path, Path, Path, Path, Method, Headers, Queries, Age, Name, Rule, Match]);
+        assert_eq!(criteria, [PathType, PathLength, PathType, PathLength, Method, Headers, Queries, Age, Name, Rule, Match]);
     }
 
     /// [G-3]: service characters, then method characters, then headers.
