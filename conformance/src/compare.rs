@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gatewright::explain::Verdict;
 use gatewright::{Arrival, Authority, Decision, Options, Pick, Request, Resources, Table, compile};
 
 use crate::oracle::{self, Outcome, Then, WorldRequest};
@@ -33,6 +34,9 @@ pub fn decided(table: &Table, request: &WorldRequest) -> Outcome {
     // A match is told by its place; that of an explanation must be the same.
     let explained = table.explain(&view, Pick(request.pick));
     assert_eq!(explained.decision, table.report(&decision), "explain and decide differ");
+    // The order that explain shows is the order that decided.
+    let first = explained.candidates.iter().find(|candidate| !matches!(candidate.verdict, Verdict::Failed { .. }));
+    assert!(first.is_none_or(|first| first.verdict == Verdict::Won), "{explained}");
     match (place, decision) {
         (Some(place), Decision::Forward(forward)) => {
             let backend = table.backend(forward.backend).map(|b| format!("{}/{}", b.object.namespace, b.object.name));

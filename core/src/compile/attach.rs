@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::findings::Findings;
 use super::gateway::CheckedGateway;
 use super::input::{Input, Key};
-use super::listener::{CheckedListener, hostname_message};
+use super::listener::CheckedListener;
 use super::route::CheckedRoute;
 use crate::diagnostic::Code;
 use crate::model::hostname::{self, Hostname};
@@ -27,21 +27,6 @@ pub(crate) struct Attachment<'r> {
     pub(crate) listeners: BTreeMap<usize, Hostnames>,
     /// Reason and message of `Accepted=False`.
     pub(crate) refused: Option<(&'static str, String)>,
-}
-
-/// Reads `spec.hostnames`: none means any; what is no hostname is ignored ([A-8]).
-pub(crate) fn hostnames(list: &[String], findings: &mut Findings) -> Vec<Option<Hostname>> {
-    if list.is_empty() {
-        return vec![None];
-    }
-    let mut valid = Vec::with_capacity(list.len());
-    for (n, text) in list.iter().enumerate() {
-        match Hostname::parse(text) {
-            Ok(hostname) => valid.push(Some(hostname)),
-            Err(error) => findings.error(Code::InvalidValue, format!("spec.hostnames[{n}]"), hostname_message(text, error)),
-        }
-    }
-    valid
 }
 
 /// Attaches a route to its parents.

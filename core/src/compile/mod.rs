@@ -14,6 +14,7 @@ mod listener;
 mod matches;
 mod route;
 mod rule;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,7 +87,7 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
         status.gateways.push(ObjectStatus { object: gateway.object.clone(), status: gateway.status(&counts) });
     }
     for (route, attachments) in routes.iter().zip(&attachments).filter(|(_, attachments)| !attachments.is_empty()) {
-        let entry = ObjectStatus { object: route.object.clone(), status: route.status(attachments, &gateways) };
+        let entry = ObjectStatus { object: route.object.clone(), status: status::of_route(route, attachments, &gateways) };
         match route.kind {
             RouteKind::Http => status.http_routes.push(entry),
             RouteKind::Grpc => status.grpc_routes.push(entry),

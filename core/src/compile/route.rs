@@ -1,12 +1,9 @@
-//! HTTPRoutes and GRPCRoutes of the input, and their status ([S-9] to [S-13], [S-20]).
+//! HTTPRoutes and GRPCRoutes of the input.
 
-use std::collections::BTreeMap;
-
-use super::attach::{self, Attachment};
 use super::backend::{Backends, Referrer};
-use super::findings::{Findings, condition};
-use super::gateway::CheckedGateway;
-use super::input::{Input, Key};
+use super::findings::Findings;
+use super::input::Input;
+use super::listener::hostname_message;
 use super::rule::{self, CheckedRules, RuleContext};
 use crate::diagnostic::{Code, ObjectRef};
 use crate::model::hostname::Hostname;
@@ -14,7 +11,6 @@ use crate::model::namespace_of;
 use crate::model::time::parse_timestamp;
 use crate::resource::GATEWAY_GROUP;
 use crate::resource::meta::{ObjectMeta, ParentReference};
-use crate::resource::status::{RouteParentStatus, RouteStatus};
 use crate::table::RouteKind;
 use crate::table::precedence::RouteRank;
 
@@ -73,7 +69,7 @@ fn one<'r>(
     let namespace = namespace_of(metadata);
     let object = ObjectRef::new(GATEWAY_GROUP, kind.as_str(), namespace, &metadata.name);
     let mut findings = Findings::new(object.clone());
-    let hostnames = attach::hostnames(hostnames, &mut findings);
+    let hostnames = effective_hostnames(hostnames, &mut findings);
     let age = metadata.creation_timestamp.as_deref().map(|text| {
         parse_timestamp(text).unwrap_or_else(|| {
             let message = format!("`{}` is not a time, expected RFC 3339: the route counts as the youngest", text.escape_debug());
@@ -85,6 +81,21 @@ fn one<'r>(
     let from = Referrer { kind, namespace };
     let rules = rules(&mut RuleContext { backends, findings: &mut findings, from, profile: input.options.profile });
     (CheckedRoute { kind, object, namespace, metadata, parents, hostnames, rank, rules }, findings)
+}
+
+/// Reads `spec.hostnames`: none means any; what is no hostname is ignored ([A-8]).
+fn effective_hostnames(list: &[String], findings: &mut Findings) -> Vec<Option<Hostname>> {
+    if list.is_empty() {
+        return vec![None];
+    }
+    let mut valid = Vec::with_capacity(list.len());
+    for (n, text) in list.iter().enumerate() {
+        match Hostname::parse(text) {
+            Ok(hostname) => valid.push(Some(hostname)),
+            Err(error) => findings.error(Code::InvalidValue, format!("spec.hostnames[{n}]"), hostname_message(text, error)),
+        }
+    }
+    valid
 }
 
 /// Orders the routes by the text `namespace/name`, as the specification writes it ([U-12]).
@@ -99,7 +110,7 @@ fn rank_names(routes: &mut [CheckedRoute<'_>]) {
     }
 }
 
-impl<'r> CheckedRoute<'r> {
+impl CheckedRoute<'_> {
     /// Why no rule can be used, if so ([S-22]).
     pub(crate) fn unusable(&self) -> Option<(&'static str, String)> {
         let (_, first) = match self.rules.invalid.first() {
@@ -110,43 +121,5 @@ impl<'r> CheckedRoute<'r> {
             _ => return None,
         };
         Some((first.reason, format!("{}: {}", first.path, first.message)))
-    }
-
-    /// `status`, one entry per parentRef that names a Gateway of this controller.
-    pub(crate) fn status(&self, attachments: &[Attachment<'r>], gateways: &BTreeMap<Key<'r>, CheckedGateway<'r>>) -> RouteStatus {
-        let generation = self.metadata.generation;
-        let unusable = self.unusable();
-        let parents = attachments.iter().map(|attachment| {
-            let refused = attachment.refused.as_ref().or(unusable.as_ref());
-            let accepted = match refused {
-                Some((reason, message)) => condition("Accepted", false, reason, message.clone(), generation),
-                None => condition("Accepted", true, "Accepted", "", generation),
-            };
-            let worst = self.rules.refs.iter().min_by_key(|bad| bad.problem);
-            let resolved = match worst {
-                Some(bad) => {
-                    let all: Vec<_> = self.rules.refs.iter().map(|bad| format!("{}: {}", bad.path, bad.message)).collect();
-                    condition("ResolvedRefs", false, bad.problem.reason(), all.join("; "), generation)
-                }
-                None => condition("ResolvedRefs", true, "ResolvedRefs", "", generation),
-            };
-            let mut conditions = vec![accepted, resolved];
-            if refused.is_none() && !self.rules.invalid.is_empty() {
-                let dropped: Vec<_> =
-                    self.rules.invalid.iter().map(|(n, invalid)| format!("{n} ({}: {})", invalid.path, invalid.message)).collect();
-                let message = format!("Dropped Rule {}", dropped.join(", "));
-                conditions.push(condition("PartiallyInvalid", true, "UnsupportedValue", message, generation));
-            }
-            RouteParentStatus {
-                parent_ref: ParentReference {
-                    group: Some(attachment.parent.group.clone().unwrap_or_else(|| GATEWAY_GROUP.into())),
-                    kind: Some(attachment.parent.kind.clone().unwrap_or_else(|| "Gateway".into())),
-                    ..attachment.parent.clone()
-                },
-                controller_name: gateways.get(&attachment.gateway).map(|g| g.controller.to_owned()).unwrap_or_default(),
-                conditions,
-            }
-        });
-        RouteStatus { parents: parents.collect() }
     }
 }

@@ -4,43 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::host_index::HostIndex;
+use super::ids::{BackendId, GatewayId, ListenerId, MatchId, PortId, RouteId, RuleId};
 use super::route_index::{HttpRoutes, MatchData};
 use super::rule::RuleData;
 use crate::diagnostic::ObjectRef;
 use crate::model::filter::Scheme;
 use crate::options::Profile;
-
-macro_rules! ids {
-    ($($(#[$meta:meta])* $name:ident;)+) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub(crate) u32);
-
-        impl $name {
-            /// The number: an index that is stable for the life of the table.
-            pub const fn index(self) -> u32 {
-                self.0
-            }
-        }
-    )+};
-}
-
-ids! {
-    /// A Gateway of a table.
-    GatewayId;
-    /// A port of a Gateway: where requests arrive.
-    PortId;
-    /// A listener of a Gateway.
-    ListenerId;
-    /// A route.
-    RouteId;
-    /// A rule of a route.
-    RuleId;
-    /// A match of a rule.
-    MatchId;
-    /// A backendRef of a rule or a filter.
-    BackendId;
-}
 
 /// The compiled table: immutable, shared freely between threads, cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,6 @@
 //! The matches of one hostname, indexed by path.
 
-use super::info::MatchId;
+use super::ids::MatchId;
 use super::precedence::Rank;
 use crate::model::matching::{HttpMatch, Matcher, PathMatch};
 

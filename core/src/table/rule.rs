@@ -1,6 +1,6 @@
 //! What a rule does with the requests that its matches catch.
 
-use super::info::BackendId;
+use super::ids::BackendId;
 use crate::decision::Timeouts;
 use crate::model::filter::Filters;
 use crate::model::retry::Retry;
