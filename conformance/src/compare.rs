@@ -65,12 +65,26 @@ pub struct Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let manifest = serde_saphyr::to_string(&self.resources).map_err(|_| std::fmt::Error)?;
+        let all = &self.resources;
+        let mut manifests = Vec::new();
+        let group = "gateway.networking.k8s.io/v1";
+        all.gateways.iter().for_each(|o| manifests.push(manifest(group, "Gateway", o)));
+        all.http_routes.iter().for_each(|o| manifests.push(manifest(group, "HTTPRoute", o)));
+        all.grpc_routes.iter().for_each(|o| manifests.push(manifest(group, "GRPCRoute", o)));
+        all.services.iter().for_each(|o| manifests.push(manifest("v1", "Service", o)));
+        all.secrets.iter().for_each(|o| manifests.push(manifest("v1", "Secret", o)));
+        let manifest = manifests.join("---\n");
         let table = compile(&self.resources, &Options::default()).table;
         writeln!(f, "{manifest}\nrequest: {:#?}", self.request)?;
         writeln!(f, "oracle: {:?}", oracle::answer(&self.resources, &self.request))?;
         writeln!(f, "table:  {:?}", decided(&table, &self.request))
     }
+}
+
+/// An object as one would apply it.
+fn manifest(api_version: &str, kind: &str, object: &impl serde::Serialize) -> String {
+    let text = serde_saphyr::to_string(object).unwrap_or_else(|error| error.to_string());
+    format!("apiVersion: {api_version}\nkind: {kind}\n{text}")
 }
 
 fn differs(resources: &Resources, request: &WorldRequest) -> bool {
