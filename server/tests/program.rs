@@ -271,3 +271,16 @@ async fn sigterm_drains() {
     assert_eq!(code, Some(0));
     assert!(fetch(address, "GET", "h", "/", &[], b"").await.is_err());
 }
+
+/// A server that serves nothing does not pretend.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_ends_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all.yaml");
+    std::fs::write(&path, GATEWAY).unwrap();
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port_map = format!("80={}", taken.local_addr().unwrap().port());
+    let arguments = ["serve", path.to_str().unwrap(), "--bind", "127.0.0.1", "--port-map", &port_map].map(str::to_owned);
+    let code = tokio::task::spawn_blocking(move || program().args(arguments).status().unwrap().code()).await.unwrap();
+    assert_eq!(code, Some(2));
+}

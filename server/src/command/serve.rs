@@ -91,9 +91,13 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
         }
     }
     let (stop, stopped) = watch::channel(false);
-    let (bound, _) = watch::channel(Bound::new());
+    let (bound, mut is_bound) = watch::channel(Bound::new());
     let mut server = tokio::spawn(proxy::serve(publisher.current(), publisher.changes(), arguments.settings(), stopped, bound));
     let mut signals = Signals::new()?;
+    let opened = tokio::time::timeout(Duration::from_secs(5), is_bound.wait_for(|bound| !bound.is_empty()));
+    if !matches!(opened.await, Ok(Ok(_))) {
+        return Err("no port of the Gateways could be opened; --port-map serves one on another local port".to_owned());
+    }
     loop {
         tokio::select! {
             changed = changes.recv() => match changed {

@@ -31,10 +31,16 @@ const PROTECTED: [HeaderName; 13] = [
     CLIENT_CERT,
 ];
 
-/// Takes the fields of one hop out of a request; gives the protocol of an upgrade that may pass.
+/// Takes the fields of one hop out of a request; gives the protocol of an upgrade that may pass: WebSocket only. An
+/// upgrade to HTTP/2 would be a tunnel past every rule ([R-F6]).
 pub(super) fn strip_request(headers: &mut HeaderMap, method: &Method, version: Version) -> Result<Option<HeaderValue>, StatusCode> {
     let upgrade = match headers.get(header::UPGRADE) {
-        Some(protocol) if version == Version::HTTP_11 && method == Method::GET && names(headers).any(|n| n == header::UPGRADE) => {
+        Some(protocol)
+            if version == Version::HTTP_11
+                && method == Method::GET
+                && protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
+                && names(headers).any(|n| n == header::UPGRADE) =>
+        {
             Some(protocol.clone())
         }
         _ => None,
@@ -120,6 +126,11 @@ mod tests {
         ]);
         assert_eq!(strip_request(&mut of, &Method::GET, Version::HTTP_11), Ok(None));
         assert_eq!(of, headers(&[("x-kept", "1")]));
+        let mut of = headers(&[("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "x")]);
+        assert_eq!(strip_request(&mut of, &Method::GET, Version::HTTP_11), Ok(None));
+        assert!(of.is_empty(), "{of:?}");
+        let mut of = headers(&[("connection", "upgrade"), ("upgrade", "WebSocket")]);
+        assert_eq!(strip_request(&mut of, &Method::GET, Version::HTTP_11), Ok(Some(HeaderValue::from_static("WebSocket"))));
         let mut of = headers(&[("te", "trailers")]);
         assert_eq!(strip_request(&mut of, &Method::POST, Version::HTTP_2), Ok(None));
         assert_eq!(of, headers(&[("te", "trailers")]));
