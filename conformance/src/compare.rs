@@ -12,9 +12,10 @@ use crate::world::{self, Random};
 pub fn decided(table: &Table, request: &WorldRequest) -> Outcome {
     let port = table.find_gateway("gw", "gw").and_then(|g| table.find_port(g.id, u16::try_from(request.port).unwrap_or(0)));
     let Some(port) = port else { return Outcome::NoListener };
+    let path = spell(&request.path, request.pick);
     let target = match &request.query {
-        Some(query) => format!("{}?{query}", request.path),
-        None => request.path.clone(),
+        Some(query) => format!("{path}?{query}"),
+        None => path,
     };
     let arrival = Arrival { port: port.id, sni: request.sni.as_deref(), listener: None };
     let view = Request {
@@ -51,6 +52,18 @@ pub fn decided(table: &Table, request: &WorldRequest) -> Outcome {
             other => panic!("unexpected {other} for {request:?}"),
         },
         (None, other) => panic!("{other:?}"),
+    }
+}
+
+/// Another spelling of a canonical path, for some requests: the oracle never sees it ([R-P5], [R-P7], [R-P8]).
+fn spell(path: &str, pick: u64) -> String {
+    match pick % 16 {
+        0 => path.replace('a', "%61"),
+        1 => format!("/.{path}"),
+        2 => path.replace('/', "//"),
+        3 => format!("/x/%2e.{path}"),
+        4 => path.replace("/b", "/./b"),
+        _ => path.to_owned(),
     }
 }
 
