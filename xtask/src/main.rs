@@ -1,4 +1,4 @@
-//! The commands that CI and people run: `cargo xtask check` and `cargo xtask long`.
+//! The commands that CI and people run: `cargo xtask check`, `cargo xtask fuzz SECONDS` and `cargo xtask long`.
 
 use std::process::{Command, ExitCode};
 
@@ -9,8 +9,9 @@ const CRATES_YAML: usize = 18;
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1).as_deref() {
         Some("check") => check(),
+        Some("fuzz") => fuzz(&std::env::args().nth(2).unwrap_or_else(|| "60".to_owned())),
         Some("long") => long(),
-        _ => Err("usage: cargo xtask check | long\n  check  format, lints, documentation, crates of core, WebAssembly\n  long   what takes minutes: a million comparisons, fuzzing, benchmarks".to_owned()),
+        _ => Err("usage: cargo xtask check | fuzz [SECONDS] | long\n  check  format, lints, documentation, crates of core, WebAssembly\n  fuzz   every fuzz target for some seconds; needs a nightly toolchain, and installs cargo-fuzz\n  long   what takes minutes: a million comparisons, fuzzing, benchmarks".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,8 +39,16 @@ fn long() -> Result<(), String> {
     let compare = ["run", "--release", "-p", "gatewright-conformance", "--bin", "compare", "--", "--requests", "10000000"];
     cargo(&compare, &[])?;
     cargo(&["bench", "-p", "gatewright-benches"], &[])?;
+    fuzz("300")
+}
+
+/// Every fuzz target for some seconds.
+fn fuzz(seconds: &str) -> Result<(), String> {
+    if !Command::new("cargo").args(["fuzz", "--version"]).output().is_ok_and(|output| output.status.success()) {
+        cargo(&["install", "cargo-fuzz", "--locked"], &[])?;
+    }
     for target in ["load", "request"] {
-        cargo(&["+nightly", "fuzz", "run", target, "--", "-max_total_time=120"], &[])?;
+        cargo(&["+nightly", "fuzz", "run", target, "--", &format!("-max_total_time={seconds}"), "-max_len=4096"], &[])?;
     }
     Ok(())
 }
