@@ -150,6 +150,49 @@ spec:
     );
 }
 
+/// [F-41]: each mirror gets its share, independently of the other and of the backend that was chosen.
+#[test]
+fn mirrors_get_their_share() {
+    let compiled = compiled(
+        "ROUTE {name: r}
+spec:
+  parentRefs: [{name: gw}]
+  rules:
+  - filters:
+    - {type: RequestMirror, requestMirror: {percent: 25, backendRef: {name: quarter, port: 80}}}
+    - {type: RequestMirror, requestMirror: {fraction: {numerator: 1, denominator: 2}, backendRef: {name: half, port: 80}}}
+    - {type: RequestMirror, requestMirror: {percent: 0, backendRef: {name: never, port: 80}}}
+    backendRefs: [{name: a, port: 80}, {name: b, port: 80}]
+",
+    );
+    let table = &compiled.table;
+    let headers: [(&str, &str); 0] = [];
+    let mut counts = std::collections::BTreeMap::<String, u32>::new();
+    for n in 0..10_000_u64 {
+        let request = Request {
+            arrival: Arrival::on(table.ports()[0].id),
+            method: "GET",
+            scheme: None,
+            authority: Authority::Given(b"h"),
+            target: b"/",
+            headers: &headers,
+        };
+        let Decision::Forward(forward) = table.decide(&request, Pick(n.wrapping_mul(0x9e37_79b9_7f4a_7c15))) else {
+            panic!("not forwarded")
+        };
+        let name = |id| table.backend(id).unwrap().object.name.to_string();
+        let chosen = name(forward.backend);
+        for mirror in forward.mirrors.iter() {
+            *counts.entry(format!("{} with {chosen}", name(mirror))).or_default() += 1;
+        }
+    }
+    let expected = [("half with a", 2_500), ("half with b", 2_500), ("quarter with a", 1_250), ("quarter with b", 1_250)];
+    assert_eq!(counts.len(), expected.len(), "{counts:?}");
+    for (name, wanted) in expected {
+        assert!(counts[name].abs_diff(wanted) < 150, "{name}: {counts:?}");
+    }
+}
+
 /// [U-26]: a preflight may be answered by a rule that only matches the method it asks about.
 #[test]
 fn preflights_and_methods() {
