@@ -1,4 +1,4 @@
-//! The commands that CI and people run: `cargo xtask check`, `cargo xtask fuzz SECONDS` and `cargo xtask long`.
+//! The commands that CI and people run: `cargo xtask check`, `cargo xtask msrv`, `cargo xtask fuzz SECONDS` and `cargo xtask long`.
 
 use std::process::{Command, ExitCode};
 
@@ -9,9 +9,10 @@ const CRATES_YAML: usize = 18;
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1).as_deref() {
         Some("check") => check(),
+        Some("msrv") => msrv(),
         Some("fuzz") => fuzz(&std::env::args().nth(2).unwrap_or_else(|| "60".to_owned())),
         Some("long") => long(),
-        _ => Err("usage: cargo xtask check | fuzz [SECONDS] | long\n  check  format, lints, documentation, crates of core, WebAssembly\n  fuzz   every fuzz target for some seconds; needs a nightly toolchain, and installs cargo-fuzz\n  long   what takes minutes: a million comparisons, fuzzing, benchmarks".to_owned()),
+        _ => Err("usage: cargo xtask check | msrv | fuzz [SECONDS] | long\n  check  format, lints, documentation, crates of core, WebAssembly\n  msrv   builds with the oldest compiler that the manifest promises\n  fuzz   every fuzz target for some seconds; needs a nightly toolchain, and installs cargo-fuzz\n  long   what takes minutes: a million comparisons, fuzzing, benchmarks".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,6 +41,18 @@ fn long() -> Result<(), String> {
     cargo(&compare, &[])?;
     cargo(&["bench", "-p", "gatewright-benches"], &[])?;
     fuzz("300")
+}
+
+/// The `rust-version` of the manifest is true: what is published builds with it.
+fn msrv() -> Result<(), String> {
+    let manifest = std::fs::read_to_string("Cargo.toml").map_err(|error| error.to_string())?;
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let version = version.ok_or("Cargo.toml has no rust-version")?.trim_matches('"');
+    run(Command::new("rustup").args(["toolchain", "install", version, "--profile", "minimal"]))?;
+    cargo(
+        &[&format!("+{version}"), "check", "-p", "gatewright", "-p", "gatewright-server", "--all-features", "--target-dir", "target/msrv"],
+        &[],
+    )
 }
 
 /// Every fuzz target for some seconds.
