@@ -1,4 +1,19 @@
-//! The routing engine of the Kubernetes Gateway API.
+//! The routing engine of the Kubernetes Gateway API: resources in, an immutable table and status out, a decision for
+//! each request. No I/O, clock, randomness, environment, async or `unsafe`; no panic on any input.
+//!
+//! Data flows one way, and the modules are in that order:
+//!
+//! 1. [`resource`]: what users write, one to one with the CRDs. Manifests come in through `load` (feature `yaml`).
+//! 2. [`model`]: what is valid. [`compile`] goes from 1 to 3 by way of it, and reports with [`diagnostic`].
+//! 3. [`table`]: what is fast. A [`Table`] is immutable, shared between threads, cheap to clone.
+//! 4. [`Table::decide`] takes a [`Request`] and a [`Pick`] and gives a [`Decision`], plain data with small ids;
+//!    [`Table::explain`] says why; [`report`] turns ids into names.
+//! 5. [`apply`] carries a decision out on the types of the `http` crate.
+//!
+//! [`canonical`] is the one form in which targets and authorities are matched and forwarded.
+//!
+//! Numbers in brackets, such as \[M-20\] or \[R-P7\], name the rules of the specification digest and of the security
+//! rules that this crate follows.
 #![forbid(unsafe_code)]
 
 pub mod apply;
