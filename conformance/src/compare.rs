@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatewright::explain::Verdict;
-use gatewright::{Arrival, Authority, Decision, Options, Pick, Request, Resources, Table, compile};
+use gatewright::{Arrival, Authority, Decision, Options, Pick, Place, Request, Resources, Table, compile};
 
 use crate::oracle::{self, Outcome, Then, WorldRequest};
 use crate::world::{self, Random};
@@ -17,7 +17,7 @@ pub fn decided(table: &Table, request: &WorldRequest) -> Outcome {
         Some(query) => format!("{path}?{query}"),
         None => path,
     };
-    let arrival = Arrival { port: port.id, sni: request.sni.as_deref(), listener: None };
+    let arrival = Arrival { place: Place::Port(port.id), sni: request.sni.as_deref(), listener: None };
     let view = Request {
         arrival,
         method: &request.method,

@@ -11,8 +11,8 @@ use gatewright::model::session::SessionCarrier;
 use gatewright::resource::status::{Condition, RouteStatus};
 use gatewright::table::BackendId;
 use gatewright::{
-    Arrival, Authority, Compiled, Decision, MissingServices, ObjectRef, ObjectStatus, Options, Pick, Request, Severity, Table, apply,
-    compile,
+    Arrival, Authority, Compiled, Decision, MissingServices, ObjectRef, ObjectStatus, Options, Pick, Place, Request, Severity, Table,
+    apply, compile,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -271,7 +271,7 @@ fn ask(asked: &Asked, table: &Table, won: &mut BTreeSet<gatewright::table::RuleI
     let port = table.find_port(gateway.id, asked.port).ok_or_else(|| format!("the Gateway has no port {}", asked.port))?;
     let headers = fields(&asked.headers)?;
     let request = Request {
-        arrival: Arrival { port: port.id, sni: asked.sni.as_deref(), listener: None },
+        arrival: Arrival { place: Place::Port(port.id), sni: asked.sni.as_deref(), listener: None },
         method: &asked.method,
         scheme: asked.scheme.as_deref(),
         authority: Authority::Given(asked.authority.as_bytes()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gatewright::{Arrival, Authority, Decision, MissingServices, Options, Pick, Profile, Request, apply, compile};
+use gatewright::{Arrival, Authority, Decision, MissingServices, Options, Pick, Place, Profile, Request, apply, compile};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
@@ -142,7 +142,7 @@ fn run(vector: &Vector, fixture: &str) -> Result<(), Failed> {
     let (target, authority) = (octets(&request.target).unwrap_or_default(), octets(&request.authority));
     let headers: Vec<(Vec<u8>, Vec<u8>)> = request.headers.iter().map(|(name, value)| (name.octets(), value.octets())).collect();
     let view = Request {
-        arrival: Arrival { port: port.id, sni: request.sni.as_deref(), listener: None },
+        arrival: Arrival { place: Place::Port(port.id), sni: request.sni.as_deref(), listener: None },
         method: &method,
         scheme: None,
         authority: match (&authority, request.version.as_deref()) {

@@ -5,14 +5,14 @@ use http::{HeaderName, StatusCode, header};
 use crate::canonical::{CanonicalTarget, Host, HostKind, Refusal, RequestAuthority, TargetForm};
 use crate::canonical::{canonical_target, check_method, parse_authority, split_form};
 use crate::decision::{
-    CorsAnswer, Decision, Forward, GrpcStatus, HeaderEdits, Location, Matched, Mirrors, Preflight, Reason, Redirect, Respond,
+    CorsAnswer, Decision, Forward, GrpcStatus, HeaderEdits, Location, Matched, Mirrors, Parent, Preflight, Reason, Redirect, Respond,
     ResponseEdits, Rewrite, Target,
 };
-use crate::model::filter::{self, Filters, PathModifier};
+use crate::model::filter::{self, Filters, PathModifier, Scheme};
 use crate::model::matching::{Matcher, Subject, is_grpc};
-use crate::request::{Authority, Headers, Pick, Request};
+use crate::request::{Authority, Headers, Pick, Place, Request};
 use crate::table::rule::{RuleData, Share};
-use crate::table::{Endpoints, ListenerId, ListenerInfo, ListenerProtocol, MatchId, Table};
+use crate::table::{Endpoints, ListenerId, ListenerProtocol, MatchId, PortId, PortProtocol, RuleId, Table};
 
 // Statics, because a borrow of them outlives the call.
 static ORIGIN: HeaderName = header::ORIGIN;
@@ -53,12 +53,27 @@ impl Table {
             Some(target) => Some(canonical_target(target, self.inner.profile).map_err(Reason::Refused)?),
             None => None,
         };
-        let port = self.port(request.arrival.port).ok_or(Reason::NoListener)?;
-        if scheme.is_some_and(|scheme| !scheme.eq_ignore_ascii_case(port.protocol.scheme().as_str())) {
+        let (parent, expected) = match request.arrival.place {
+            Place::Port(id) => {
+                let port = self.port(id).ok_or(Reason::NoListener)?;
+                let scheme = match port.protocol {
+                    PortProtocol::Http => Scheme::Http,
+                    PortProtocol::Tls => Scheme::Https,
+                    PortProtocol::Tcp | PortProtocol::Udp => return Err(Reason::NoListener),
+                };
+                (None, scheme)
+            }
+            // The Service is the identity that counts, whatever the host says ([A-23]).
+            Place::Service(id) => (Some(Parent::Service(self.frontend(id).ok_or(Reason::NoListener)?.id)), Scheme::Http),
+        };
+        if scheme.is_some_and(|scheme| !scheme.eq_ignore_ascii_case(expected.as_str())) {
             return Err(Reason::Refused(Refusal::SchemeMismatch));
         }
-        let listener = self.listener_for(request, port.protocol, authority.as_ref())?;
-        Ok(Read { listener, authority, target })
+        let parent = match parent {
+            Some(parent) => parent,
+            None => Parent::Listener(self.listener_for(request, expected, authority.as_ref())?),
+        };
+        Ok(Read { parent, authority, target })
     }
 
     /// The listener of a request: the most specific one for its host, isolated from all others ([L-21], [L-22]);
@@ -66,26 +81,29 @@ impl Table {
     fn listener_for<H: Headers + ?Sized>(
         &self,
         request: &Request<'_, H>,
-        protocol: ListenerProtocol,
+        scheme: Scheme,
         authority: Option<&RequestAuthority<'_>>,
     ) -> Result<ListenerId, Reason> {
-        let best = self.best_listener(request, authority.map(|authority| &authority.host));
-        if protocol == ListenerProtocol::Http {
+        let Place::Port(port) = request.arrival.place else { return Err(Reason::NoListener) };
+        let best = self.best_listener(port, authority.map(|authority| &authority.host));
+        if scheme == Scheme::Http {
             return best.ok_or(Reason::NoListener);
         }
         let of_handshake = request.arrival.listener.or_else(|| {
             let sni = request.arrival.sni.and_then(|sni| parse_authority(sni.as_bytes()).ok());
-            self.best_listener(request, sni.as_ref().map(|sni| &sni.host))
+            self.best_listener(port, sni.as_ref().map(|sni| &sni.host))
         });
         match best {
             None => Err(Reason::NoListener),
-            Some(best) if Some(best) == of_handshake => Ok(best),
-            Some(_) => Err(Reason::Misdirected),
+            Some(best) if Some(best) != of_handshake => Err(Reason::Misdirected),
+            // A TLS listener of the port has no requests to decide.
+            Some(best) => self.listener(best).filter(|l| l.protocol == ListenerProtocol::Https).map(|l| l.id).ok_or(Reason::NoListener),
         }
     }
 
-    fn best_listener<H: ?Sized>(&self, request: &Request<'_, H>, host: Option<&Host<'_>>) -> Option<ListenerId> {
-        let index = self.inner.hosts_of_ports.get(usize::try_from(request.arrival.port.index()).ok()?)?;
+    /// The most specific listener of a port for a host ([L-21], [L-23], [L-41]).
+    pub(crate) fn best_listener(&self, port: PortId, host: Option<&Host<'_>>) -> Option<ListenerId> {
+        let index = self.inner.hosts_of_ports.get(usize::try_from(port.index()).ok()?)?;
         index.levels(host.and_then(host_name)).next().copied()
     }
 
@@ -93,22 +111,22 @@ impl Table {
     fn find<H: Headers + ?Sized>(&self, read: &Read<'_>, request: &Request<'_, H>) -> Option<Winner> {
         let subject = read.subject(request)?;
         let host = read.host();
-        if let Some(winner) = self.first_match(read.listener, host, &subject, false) {
+        if let Some(winner) = self.first_match(read.parent, host, &subject, false) {
             return Some(winner);
         }
         // A preflight asks about another method: rules that only match that one may answer it ([U-26]).
         let method = preflight(request).and_then(|preflight| std::str::from_utf8(preflight.method).ok())?;
-        self.first_match(read.listener, host, &Subject { method, ..subject }, true)
+        self.first_match(read.parent, host, &Subject { method, ..subject }, true)
     }
 
     fn first_match<H: Headers + ?Sized>(
         &self,
-        listener: ListenerId,
+        parent: Parent,
         host: Option<&str>,
         subject: &Subject<'_, H>,
         cors_only: bool,
     ) -> Option<Winner> {
-        let routes = self.inner.routes_of_listeners.get(usize::try_from(listener.index()).ok()?)?;
+        let routes = self.served(parent)?;
         let wanted = |id: &MatchId| !cors_only || self.rule_of(*id).is_some_and(|rule| rule.filters.cors.is_some());
         // No host is served by both kinds of route ([G-12]).
         if !routes.grpc.is_empty() {
@@ -137,8 +155,23 @@ impl Table {
     }
 
     fn rule_of(&self, id: MatchId) -> Option<&RuleData> {
-        let rule = self.match_info(id)?.rule;
-        self.inner.rule_data.get(usize::try_from(rule.index()).ok()?)
+        self.rule_data(self.match_info(id)?.rule)
+    }
+
+    pub(crate) fn rule_data(&self, id: RuleId) -> Option<&RuleData> {
+        self.inner.rule_data.get(usize::try_from(id.index()).ok()?)
+    }
+
+    /// The scheme and port of a parent, which a redirect keeps unless it names others ([F-21], [F-23]).
+    fn origin(&self, parent: Parent) -> (Scheme, u16) {
+        match parent {
+            Parent::Listener(id) => {
+                let listener = self.listener(id);
+                let port = listener.and_then(|listener| self.port(listener.port)).map_or(0, |port| port.number);
+                (listener.and_then(|listener| listener.protocol.scheme()).unwrap_or(Scheme::Http), port)
+            }
+            Parent::Service(id) => (Scheme::Http, self.frontend(id).map_or(0, |frontend| frontend.port)),
+        }
     }
 
     /// What the winning rule does with the request: the fixed pipeline of [F-3].
@@ -152,10 +185,8 @@ impl Table {
     ) -> Decision<'a> {
         let none = || Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default()));
         let (Some(info), Some(rule)) = (self.match_info(winner.id), self.rule_of(winner.id)) else { return none() };
-        let (Some(of_rule), Some(listener), Some(target)) = (self.rule(info.rule), self.listener(read.listener), read.target) else {
-            return none();
-        };
-        let matched = Matched { listener: read.listener, route: of_rule.route, rule: info.rule, match_: winner.id };
+        let (Some(of_rule), Some(target)) = (self.rule(info.rule), read.target) else { return none() };
+        let matched = Matched { parent: read.parent, route: of_rule.route, rule: info.rule, match_: winner.id };
         let mut response =
             ResponseEdits { headers: HeaderEdits { modifiers: [None, Some(&rule.filters.response_headers)] }, cors: cors(rule, request) };
         let answer = |reason, response| Decision::Respond(respond(Some(matched), reason, grpc, response));
@@ -171,16 +202,7 @@ impl Table {
         }
         let to = |redirect: &'a filter::Redirect, response| {
             let authority = read.authority.as_ref();
-            redirected(
-                redirect,
-                matched,
-                listener,
-                self.port(listener.port).map_or(0, |p| p.number),
-                authority,
-                target.clone(),
-                winner.prefix,
-                response,
-            )
+            redirected(redirect, matched, self.origin(read.parent), authority, target.clone(), winner.prefix, response)
         };
         if let Some(redirect) = &rule.filters.redirect {
             return to(redirect, response);
@@ -218,7 +240,7 @@ impl Table {
 
 /// A request in canonical form, on its listener.
 pub(crate) struct Read<'a> {
-    pub(crate) listener: ListenerId,
+    pub(crate) parent: Parent,
     authority: Option<RequestAuthority<'a>>,
     /// `None` for `*`, which no path matches ([R-T2]).
     target: Option<CanonicalTarget<'a>>,
@@ -238,7 +260,8 @@ impl Read<'_> {
     }
 }
 
-fn host_name<'h>(host: &'h Host<'_>) -> Option<&'h str> {
+/// The name of a host for comparison with hostnames; `None` for an address.
+pub(crate) fn host_name<'h>(host: &'h Host<'_>) -> Option<&'h str> {
     (host.kind() == HostKind::Name).then(|| host.as_str())
 }
 
@@ -309,21 +332,19 @@ fn rewritten_host<'a>(rule: &'a RuleData, share: &'a Share) -> Option<&'a str> {
 }
 
 /// A redirect; the port follows [F-23].
-#[expect(clippy::too_many_arguments, reason = "the parts of a Location come from four places")]
 fn redirected<'a>(
     redirect: &'a filter::Redirect,
     matched: Matched,
-    listener: &ListenerInfo,
-    listener_port: u16,
+    (own_scheme, own_port): (Scheme, u16),
     authority: Option<&RequestAuthority<'a>>,
     target: CanonicalTarget<'a>,
     prefix: usize,
     response: ResponseEdits<'a>,
 ) -> Decision<'a> {
-    let scheme = redirect.scheme.unwrap_or(listener.protocol.scheme());
+    let scheme = redirect.scheme.unwrap_or(own_scheme);
     let port = redirect.port.unwrap_or(match redirect.scheme {
         Some(scheme) => scheme.default_port(),
-        None => listener_port,
+        None => own_port,
     });
     Decision::Redirect(Redirect {
         matched,

@@ -15,7 +15,7 @@ use crate::model::filter::{HeaderModifier, Mirror, Scheme};
 use crate::model::retry::Retry;
 use crate::model::session::SessionPersistence;
 use crate::request::Pick;
-use crate::table::{BackendId, ListenerId, MatchId, RouteId, RuleId};
+use crate::table::{BackendId, FrontendId, ListenerId, MatchId, RouteId, RuleId};
 
 /// What is to be done with a request.
 #[derive(Clone, Debug)]
@@ -49,11 +49,30 @@ impl<'a> Decision<'a> {
     }
 }
 
-/// Which match of which rule of which route, on which listener.
+/// What a route that decided is attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Parent {
+    /// A listener of a Gateway or ListenerSet.
+    Listener(ListenerId),
+    /// A port of a Service in a mesh.
+    Service(FrontendId),
+}
+
+impl Parent {
+    /// The listener, if it is one.
+    pub const fn listener(self) -> Option<ListenerId> {
+        match self {
+            Self::Listener(id) => Some(id),
+            Self::Service(_) => None,
+        }
+    }
+}
+
+/// Which match of which rule of which route, at which parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Matched {
-    /// The listener.
-    pub listener: ListenerId,
+    /// The parent.
+    pub parent: Parent,
     /// The route.
     pub route: RouteId,
     /// The rule.

@@ -8,12 +8,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::decision::Reason;
+use crate::decision::{Parent, Reason};
 use crate::model::matching::{Failed, Subject};
 use crate::report::{DecisionReport, MatchReport};
-use crate::request::{Headers, Pick, Request};
+use crate::request::{Headers, Pick, Place, Request};
 use crate::table::precedence::{Criterion, Rank};
-use crate::table::{ListenerId, MatchId, Table};
+use crate::table::{MatchId, Table};
 
 /// The answer of [`Table::explain`]; its `Display` is written for a person.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,7 +22,7 @@ use crate::table::{ListenerId, MatchId, Table};
 pub struct Explanation {
     /// Method, host and canonical path and query, as they were matched.
     pub request: String,
-    /// The listener: `namespace/gateway/listener`, if one accepts the host.
+    /// The listener: `namespace/gateway/listener`, if one accepts the host; in a mesh the Service and port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
     /// The decision itself.
@@ -93,22 +93,35 @@ impl Table {
         match self.read(request) {
             Err(reason) => explanation.nearest = self.nearest_listener(request, reason),
             Ok(read) => {
-                explanation.listener = self.listener_name(read.listener);
+                explanation.listener = self.parent_name(read.parent);
                 if let Some(subject) = read.subject(request) {
                     let host = read.host();
                     let query = subject.query.map(|query| format!("?{query}")).unwrap_or_default();
                     explanation.request = format!("{} {}{}{query}", subject.method, host.unwrap_or("(no hostname)"), subject.path);
-                    self.weigh(read.listener, host, &subject, winner, &mut explanation);
+                    self.weigh(read.parent, host, &subject, winner, &mut explanation);
                 }
             }
         }
         explanation
     }
 
-    fn listener_name(&self, id: ListenerId) -> Option<String> {
-        let listener = self.listener(id)?;
-        let gateway = self.gateway(listener.gateway)?;
-        Some(format!("{}/{}/{}", gateway.object.namespace, gateway.object.name, listener.name))
+    /// `namespace/gateway/listener`, with the ListenerSet if the listener is one's; for a Service its port and the
+    /// clients it is for.
+    pub(crate) fn parent_name(&self, parent: Parent) -> Option<String> {
+        match parent {
+            Parent::Listener(id) => {
+                let listener = self.listener(id)?;
+                let gateway = self.gateway(listener.gateway)?;
+                let name = format!("{}/{}/{}", gateway.object.namespace, gateway.object.name, listener.name);
+                let of_set = (listener.owner != gateway.object).then(|| format!("{name} ({})", listener.owner));
+                Some(of_set.unwrap_or(name))
+            }
+            Parent::Service(id) => {
+                let frontend = self.frontend(id)?;
+                let clients = frontend.consumer.as_deref().map(|namespace| format!(" for clients of `{namespace}`"));
+                Some(format!("{}:{}{}", frontend.service, frontend.port, clients.unwrap_or_default()))
+            }
+        }
     }
 
     /// What the port has instead of a listener for the host.
@@ -116,20 +129,21 @@ impl Table {
         if !matches!(reason, Reason::NoListener | Reason::Misdirected) {
             return None;
         }
-        let listeners = self.port(request.arrival.port)?.listeners.iter().filter_map(|id| self.listener(*id));
+        let Place::Port(port) = request.arrival.place else { return None };
+        let listeners = self.port(port)?.listeners.iter().filter_map(|id| self.listener(*id));
         let names: Vec<_> = listeners.map(|l| format!("{} ({})", l.name, l.hostname.as_deref().unwrap_or("any host"))).collect();
         Some(format!("the listeners of the port are {}", names.join(", ")))
     }
 
     fn weigh<H: Headers + ?Sized>(
         &self,
-        listener: ListenerId,
+        parent: Parent,
         host: Option<&str>,
         subject: &Subject<'_, H>,
         winner: Option<MatchId>,
         explanation: &mut Explanation,
     ) {
-        let Some(routes) = usize::try_from(listener.index()).ok().and_then(|n| self.inner.routes_of_listeners.get(n)) else { return };
+        let Some(routes) = self.served(parent) else { return };
         let http = routes.http.iter().map(|(name, routes)| (name, routes.all().collect::<Vec<_>>()));
         let grpc = routes.grpc.iter().map(|(name, ids)| (name, ids.to_vec()));
         let mut found: Vec<Weighed<'_>> = Vec::new();

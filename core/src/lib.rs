@@ -7,7 +7,8 @@
 //! 2. [`model`]: what is valid. [`compile`] goes from 1 to 3 by way of it, and reports with [`diagnostic`].
 //! 3. [`table`]: what is fast. A [`Table`] is immutable, shared between threads, cheap to clone.
 //! 4. [`Table::decide`] takes a [`Request`] and a [`Pick`] and gives a [`Decision`], plain data with small ids;
-//!    [`Table::explain`] says why; [`report`] turns ids into names.
+//!    [`Table::decide_connection`] does it for connections and flows; [`Table::explain`] says why; [`report`] turns
+//!    ids into names.
 //! 5. [`apply`] carries a decision out on the types of the `http` crate.
 //!
 //! [`canonical`] is the one form in which targets and authorities are matched and forwarded.
@@ -18,6 +19,7 @@
 
 pub mod apply;
 pub mod canonical;
+pub mod connection;
 pub mod decision;
 pub mod diagnostic;
 pub mod explain;
@@ -31,13 +33,16 @@ pub mod table;
 
 mod compile;
 mod decide;
+mod features;
 mod options;
 
 pub use compile::{Compiled, ObjectStatus, Status, compile};
+pub use connection::ConnectionDecision;
 pub use decision::Decision;
 pub use diagnostic::{Code, Diagnostic, ObjectRef, Position, Severity};
+pub use features::{Feature, Features};
 pub use options::{MissingServices, Options, Profile};
-pub use request::{Arrival, Authority, Headers, Pick, Request};
+pub use request::{Arrival, Authority, Headers, Pick, Place, Request};
 pub use resource::{Object, Resources};
 pub use table::Table;
 

@@ -1,5 +1,10 @@
 //! The choices that the specification leaves open, with their defaults.
 
+use std::collections::BTreeSet;
+
+use crate::features::Features;
+use crate::resource::status::GatewayStatusAddress;
+
 /// Options of [`compile`](crate::compile). Every default is the safe or the specified one; DESIGN.md says why.
 ///
 /// ```
@@ -16,6 +21,13 @@ pub struct Options {
     pub profile: Profile,
     /// What a backendRef to a Service means that is not part of the input.
     pub missing_services: MissingServices,
+    /// The features that the embedding program carries out; all by default. What a manifest asks for beyond them
+    /// is reported and never served without it ([S-21]).
+    pub features: Features,
+    /// The addresses that Gateways can be given ([L-28]); `None` takes every address of a known type as usable.
+    pub addresses: Option<Vec<GatewayStatusAddress>>,
+    /// Ports that the host cannot open ([L-13]).
+    pub unavailable_ports: BTreeSet<u16>,
 }
 
 /// How a request's target and authority are made canonical ([R-P11]).

@@ -88,9 +88,17 @@ pub enum DecisionReport {
 #[non_exhaustive]
 pub struct MatchReport {
     /// `namespace/name` of the Gateway.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub gateway: String,
     /// Name of the listener.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub listener: String,
+    /// `namespace/name` of the ListenerSet that has the listener, if it is not the Gateway's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener_set: Option<String>,
+    /// In a mesh: `namespace/name:port` of the Service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// The route.
     pub route: ObjectRef,
     /// Index in `spec.rules`.
@@ -115,7 +123,7 @@ pub struct BackendReport {
     pub name: String,
     /// Port of the Service.
     pub port: u16,
-    /// `http1` or `h2c`.
+    /// `http1`, `h2c`, `tcp` or `udp`.
     pub protocol: &'static str,
 }
 
@@ -289,12 +297,18 @@ impl Table {
 
     /// The names of a match.
     pub fn match_report(&self, matched: Matched) -> MatchReport {
-        let listener = self.listener(matched.listener);
+        let listener = matched.parent.listener().and_then(|id| self.listener(id));
+        let frontend = match matched.parent {
+            crate::decision::Parent::Service(id) => self.frontend(id),
+            crate::decision::Parent::Listener(_) => None,
+        };
         let gateway = listener.and_then(|l| self.gateway(l.gateway));
         let rule = self.rule(matched.rule);
         MatchReport {
             gateway: gateway.map(|g| format!("{}/{}", g.object.namespace, g.object.name)).unwrap_or_default(),
             listener: listener.map(|l| l.name.to_string()).unwrap_or_default(),
+            listener_set: listener.filter(|l| &*l.owner.kind == "ListenerSet").map(|l| format!("{}/{}", l.owner.namespace, l.owner.name)),
+            service: frontend.map(|f| format!("{}/{}:{}", f.service.namespace, f.service.name, f.port)),
             route: self.route(matched.route).map(|r| r.object.clone()).unwrap_or_default(),
             rule: rule.map(|r| r.index).unwrap_or_default(),
             rule_name: rule.and_then(|r| r.name.as_deref().map(str::to_owned)),

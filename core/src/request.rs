@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, Version, header, request::Parts};
 
-use crate::table::{ListenerId, PortId};
+use crate::table::{FrontendId, ListenerId, PortId};
 
 /// A request, borrowed: nothing here is copied to decide it.
 ///
@@ -31,11 +31,11 @@ impl<H: ?Sized> Clone for Request<'_, H> {
 }
 impl<H: ?Sized> Copy for Request<'_, H> {}
 
-/// Where a request arrived: the port of a Gateway, or the listener that the TLS handshake has chosen.
+/// Where a request or connection arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival<'a> {
-    /// The port of a Gateway ([L-20]), from [`Table::port`](crate::Table::port).
-    pub port: PortId,
+    /// The port of a Gateway or of a Service.
+    pub place: Place,
     /// The server name of the TLS handshake; chooses the listener of an HTTPS port ([L-23]).
     pub sni: Option<&'a str>,
     /// The listener the handshake chose, if the caller knows it: takes the place of `sni`.
@@ -43,15 +43,30 @@ pub struct Arrival<'a> {
 }
 
 impl<'a> Arrival<'a> {
-    /// A request that arrived on a port without TLS.
+    /// What arrived on a port of a Gateway without TLS.
     pub const fn on(port: PortId) -> Self {
-        Self { port, sni: None, listener: None }
+        Self { place: Place::Port(port), sni: None, listener: None }
     }
 
-    /// A request that arrived on a port over TLS with this server name.
+    /// What arrived on a port of a Gateway over TLS with this server name.
     pub const fn with_sni(port: PortId, sni: &'a str) -> Self {
-        Self { port, sni: Some(sni), listener: None }
+        Self { place: Place::Port(port), sni: Some(sni), listener: None }
     }
+
+    /// What a client of a mesh sends to a port of a Service.
+    pub const fn at(frontend: FrontendId) -> Self {
+        Self { place: Place::Service(frontend), sni: None, listener: None }
+    }
+}
+
+/// The kinds of places where traffic arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The port of a Gateway ([L-20]), from [`Table::find_port`](crate::Table::find_port).
+    Port(PortId),
+    /// The port of a Service as the clients of a namespace see it ([A-20]), from
+    /// [`Table::find_frontend`](crate::Table::find_frontend).
+    Service(FrontendId),
 }
 
 /// The authority of a request, as the framing of its protocol gives it ([R-H1], [R-H2]).

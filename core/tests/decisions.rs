@@ -1,7 +1,7 @@
 //! Decisions on small manifests: the worked facts and tables of the specification.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
-use gatewright::{Arrival, Authority, Compiled, Decision, MissingServices, Options, Pick, Request, compile};
+use gatewright::{Arrival, Authority, Compiled, Decision, MissingServices, Options, Pick, Place, Request, compile};
 
 fn compiled(routes: &str) -> Compiled {
     let gateway = "
@@ -28,7 +28,7 @@ fn decide(compiled: &Compiled, port: u16, method: &str, url: &str, headers: &[(&
     let (host, target) = url.split_at(url.find('/').unwrap_or(url.len()));
     let table = &compiled.table;
     let port = table.find_port(table.gateways()[0].id, port).unwrap();
-    let arrival = Arrival { port: port.id, sni: Some(host), listener: None };
+    let arrival = Arrival { place: Place::Port(port.id), sni: Some(host), listener: None };
     let request =
         Request { arrival, method, scheme: None, authority: Authority::Given(host.as_bytes()), target: target.as_bytes(), headers };
     match table.decide(&request, Pick(0)) {

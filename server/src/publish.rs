@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use gatewright::table::{ListenerProtocol, PortId};
+use gatewright::table::{PortId, PortProtocol};
 use gatewright::{Diagnostic, Options, Severity, Table, compile};
 use tokio::sync::watch;
 
@@ -115,10 +115,10 @@ impl Publisher {
             let Some(gateway) = table.gateway(port.gateway).filter(|g| chosen(&g.object.namespace, &g.object.name)) else { continue };
             let key =
                 PortKey { namespace: gateway.object.namespace.to_string(), gateway: gateway.object.name.to_string(), port: port.number };
-            if port.protocol == ListenerProtocol::Http {
+            if port.protocol == PortProtocol::Http {
                 ports.insert(key, port.id);
             } else {
-                tracing::warn!(port = %key, "TLS is not served in this version: the port stays closed");
+                tracing::warn!(port = %key, "only HTTP is served in this version: the port stays closed");
             }
         }
         ports

@@ -38,6 +38,19 @@ pub(crate) use parts;
 pub(crate) struct Referrer<'a> {
     pub(crate) kind: RouteKind,
     pub(crate) namespace: &'a str,
+    pub(crate) view: View,
+}
+
+/// Through which kind of parent a route is looked at: its backends may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(dead_code, reason = "the parents of the other views follow")]
+pub(crate) enum View {
+    /// A listener of a Gateway or ListenerSet.
+    Gateway,
+    /// A TLS listener that forwards what it cannot read: nothing of a backend's TLS settings applies ([T-2]).
+    Passthrough,
+    /// A Service of a mesh: references need no grant ([A-26]).
+    Mesh,
 }
 
 /// The backends of the table under construction; equal references share one.
@@ -45,7 +58,7 @@ pub(crate) struct Referrer<'a> {
 pub(crate) struct Backends<'i, 'r> {
     input: &'i Input<'r>,
     pub(crate) list: Vec<Backend>,
-    index: BTreeMap<(ObjectRef, u16, bool), BackendId>,
+    index: BTreeMap<(ObjectRef, u16, BackendProtocol), BackendId>,
 }
 
 impl<'i, 'r> Backends<'i, 'r> {
@@ -85,7 +98,7 @@ impl<'i, 'r> Backends<'i, 'r> {
             to_namespace: namespace,
             to_name: to.name,
         };
-        if !self.input.grants.permit(&reference) {
+        if from.view != View::Mesh && !self.input.grants.permit(&reference) {
             let message = format!("no ReferenceGrant in namespace `{namespace}` permits this reference to {kind} `{}`", to.name);
             return bad(RefProblem::RefNotPermitted, ".namespace", message);
         }
@@ -147,8 +160,8 @@ impl<'i, 'r> Backends<'i, 'r> {
     fn intern(&mut self, object: ObjectRef, port: u16, protocol: BackendProtocol, endpoints: impl FnOnce() -> Endpoints) -> BackendId {
         let next = BackendId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
         let list = &mut self.list;
-        *self.index.entry((object.clone(), port, protocol == BackendProtocol::H2c)).or_insert_with(|| {
-            list.push(Backend { id: next, object, port, protocol, endpoints: endpoints() });
+        *self.index.entry((object.clone(), port, protocol)).or_insert_with(|| {
+            list.push(Backend { id: next, object, port, protocol, endpoints: endpoints(), tls: None });
             next
         })
     }
@@ -161,6 +174,9 @@ fn is_tcp(protocol: Option<&str>) -> bool {
 /// What to speak for an `appProtocol` ([B-11], [G-13]); the error is the unsupported text.
 fn protocol(app_protocol: Option<&str>, kind: RouteKind) -> Result<BackendProtocol, &str> {
     match (app_protocol, kind) {
+        // Streams are forwarded as they are, whatever is spoken in them ([B-11]).
+        (_, RouteKind::Tls | RouteKind::Tcp) => Ok(BackendProtocol::Tcp),
+        (_, RouteKind::Udp) => Ok(BackendProtocol::Udp),
         (None | Some("" | "http" | "HTTP"), RouteKind::Grpc) => Ok(BackendProtocol::H2c),
         (None | Some("" | "http" | "HTTP"), RouteKind::Http) | (Some("kubernetes.io/ws" | "ws"), RouteKind::Http) => {
             Ok(BackendProtocol::Http1)

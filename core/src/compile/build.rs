@@ -15,8 +15,8 @@ use crate::table::host_index::HostIndex;
 use crate::table::precedence::Rank;
 use crate::table::route_index::{HttpRoutes, MatchData};
 use crate::table::{
-    Backend, GatewayId, GatewayInfo, Inner, ListenerId, ListenerInfo, ListenerRoutes, MatchId, MatchInfo, PortId, PortInfo, RouteId,
-    RouteInfo, RuleId, RuleInfo, Table,
+    Backend, GatewayId, GatewayInfo, Inner, ListenerId, ListenerInfo, MatchId, MatchInfo, PortId, PortInfo, RouteId, RouteInfo, RuleId,
+    RuleInfo, ServedRoutes, Table,
 };
 
 /// Matches by listener and hostname.
@@ -76,17 +76,25 @@ fn add_gateways<'r>(gateways: &BTreeMap<Key<'r>, CheckedGateway<'r>>, inner: &mu
             let listener_id = ListenerId(id(inner.listeners.len()));
             let port = *ports.entry(listener.port).or_insert_with(|| {
                 let port = PortId(id(inner.ports.len()));
-                inner.ports.push(PortInfo { id: port, gateway: gateway_id, number: listener.port, protocol, listeners: Vec::new() });
+                inner.ports.push(PortInfo {
+                    id: port,
+                    gateway: gateway_id,
+                    number: listener.port,
+                    protocol: protocol.of_port(),
+                    listeners: Vec::new(),
+                });
                 port
             });
             inner.listeners.push(ListenerInfo {
                 id: listener_id,
                 gateway: gateway_id,
+                owner: gateway.object.clone(),
                 name: listener.resource.name.as_str().into(),
                 port,
                 hostname: listener.hostname.as_ref().map(|name| name.to_string().into()),
                 protocol,
                 programmed: listener.unprogrammed.is_none(),
+                tls: None,
             });
             if let Some(port) = inner.ports.last_mut() {
                 port.listeners.push(listener_id);
@@ -95,7 +103,12 @@ fn add_gateways<'r>(gateways: &BTreeMap<Key<'r>, CheckedGateway<'r>>, inner: &mu
             ids.insert((*key, n), listener_id);
         }
         inner.hosts_of_ports.extend(hosts.into_values().map(HostIndex::new));
-        inner.gateways.push(GatewayInfo { id: gateway_id, object: gateway.object.clone(), ports: ports.into_values().collect() });
+        inner.gateways.push(GatewayInfo {
+            id: gateway_id,
+            object: gateway.object.clone(),
+            ports: ports.into_values().collect(),
+            backend_client_certificate: None,
+        });
     }
     ids
 }
@@ -129,7 +142,7 @@ fn data(inner: &Inner, id: MatchId) -> Option<&MatchData> {
 }
 
 /// Orders and indexes the matches of one listener.
-fn listener_routes(hosts: BTreeMap<Option<Hostname>, BTreeSet<MatchId>>, inner: &Inner) -> ListenerRoutes {
+fn listener_routes(hosts: BTreeMap<Option<Hostname>, BTreeSet<MatchId>>, inner: &Inner) -> ServedRoutes {
     let (mut http, mut grpc) = (Vec::new(), Vec::new());
     for (hostname, ids) in hosts {
         let mut ordered: Vec<(MatchId, &MatchData)> = ids.into_iter().filter_map(|id| Some((id, data(inner, id)?))).collect();
@@ -144,7 +157,7 @@ fn listener_routes(hosts: BTreeMap<Option<Hostname>, BTreeSet<MatchId>>, inner: 
             grpc.push((hostname, of_grpc));
         }
     }
-    ListenerRoutes { http: HostIndex::new(http), grpc: HostIndex::new(grpc) }
+    ServedRoutes { http: HostIndex::new(http), grpc: HostIndex::new(grpc), ..ServedRoutes::default() }
 }
 
 /// Tells authors of matches that an equal match hides ([U-40]): the older wins, and nobody else would say so.

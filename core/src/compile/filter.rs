@@ -140,7 +140,7 @@ pub(crate) fn filters(list: &[HttpRouteFilter], level: Level, path: &str, contex
 fn unknown_type(found: &str, at: &str, kind: crate::table::RouteKind) -> Invalid {
     let known = match kind {
         crate::table::RouteKind::Http => HttpRouteFilterType::KNOWN,
-        crate::table::RouteKind::Grpc => GrpcRouteFilterType::KNOWN,
+        _ => GrpcRouteFilterType::KNOWN,
     };
     let help = match found {
         "RequestTimeout" | "Timeout" => "; timeouts are not a filter: use `timeouts.request` of the rule",

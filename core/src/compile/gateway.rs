@@ -8,7 +8,7 @@ use super::listener::{self, CheckedListener};
 use super::{ObjectStatus, Status};
 use crate::diagnostic::{Code, ObjectRef};
 use crate::model::namespace_of;
-use crate::resource::status::{GatewayClassStatus, GatewayStatus};
+use crate::resource::status::{GatewayClassStatus, GatewayStatus, SupportedFeature};
 use crate::resource::{GATEWAY_GROUP, Gateway};
 
 /// Written into status when neither the options nor a GatewayClass name a controller.
@@ -73,9 +73,10 @@ pub(crate) fn check<'r>(input: &Input<'r>, status: &mut Status, all: &mut Vec<Fi
             }
             _ => condition("Accepted", true, "Accepted", "", generation),
         };
-        status
-            .gateway_classes
-            .push(ObjectStatus { object, status: GatewayClassStatus { conditions: vec![accepted], supported_features: Vec::new() } });
+        status.gateway_classes.push(ObjectStatus {
+            object,
+            status: GatewayClassStatus { conditions: vec![accepted], supported_features: supported(input.options.features.of_gateways()) },
+        });
         all.push(findings);
     }
     let mut gateways = BTreeMap::new();
@@ -105,6 +106,11 @@ pub(crate) fn check<'r>(input: &Input<'r>, status: &mut Status, all: &mut Vec<Fi
         });
     }
     gateways
+}
+
+/// `supportedFeatures`: the names are sorted already ([R-14]).
+pub(crate) fn supported(names: impl Iterator<Item = &'static str>) -> Vec<SupportedFeature> {
+    names.map(|name| SupportedFeature { name: name.to_owned() }).collect()
 }
 
 /// Parameters of a class or Gateway belong to its controller: for a controller they are unresolvable, in a file

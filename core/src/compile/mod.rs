@@ -20,8 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::options::Options;
+use crate::resource::backend::XBackendStatus;
 use crate::resource::meta::ObjectMeta;
-use crate::resource::status::{GatewayClassStatus, GatewayStatus, RouteStatus};
+use crate::resource::status::{GatewayClassStatus, GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus};
 use crate::resource::{GATEWAY_GROUP, GATEWAY_X_GROUP, Resources};
 use crate::table::{RouteKind, Table};
 
@@ -48,8 +49,24 @@ pub struct Status {
     pub gateways: Vec<ObjectStatus<GatewayStatus>>,
     /// HTTPRoutes that name a parent of this controller.
     pub http_routes: Vec<ObjectStatus<RouteStatus>>,
+    /// ListenerSets of Gateways of this controller.
+    pub listener_sets: Vec<ObjectStatus<ListenerSetStatus>>,
     /// GRPCRoutes that name a parent of this controller.
     pub grpc_routes: Vec<ObjectStatus<RouteStatus>>,
+    /// TLSRoutes that name a parent of this controller.
+    pub tls_routes: Vec<ObjectStatus<RouteStatus>>,
+    /// TCPRoutes that name a parent of this controller.
+    pub tcp_routes: Vec<ObjectStatus<RouteStatus>>,
+    /// UDPRoutes that name a parent of this controller.
+    pub udp_routes: Vec<ObjectStatus<RouteStatus>>,
+    /// BackendTLSPolicies whose targets Gateways of this controller use.
+    pub backend_tls_policies: Vec<ObjectStatus<PolicyStatus>>,
+    /// XBackendTrafficPolicies whose targets Gateways of this controller use.
+    pub backend_traffic_policies: Vec<ObjectStatus<PolicyStatus>>,
+    /// XBackends that Gateways of this controller use.
+    pub backends: Vec<ObjectStatus<XBackendStatus>>,
+    /// XMeshes of this controller.
+    pub meshes: Vec<ObjectStatus<GatewayClassStatus>>,
 }
 
 /// Status of one object.
@@ -91,6 +108,9 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
         match route.kind {
             RouteKind::Http => status.http_routes.push(entry),
             RouteKind::Grpc => status.grpc_routes.push(entry),
+            RouteKind::Tls => status.tls_routes.push(entry),
+            RouteKind::Tcp => status.tcp_routes.push(entry),
+            RouteKind::Udp => status.udp_routes.push(entry),
         }
     }
 

@@ -45,6 +45,11 @@ impl<T> HostIndex<T> {
     /// The values whose hostname covers `host`, the most specific first. `None` stands for an address or a
     /// request without host, which only entries for any host cover ([R-H5]).
     pub(crate) fn levels<'t>(&'t self, host: Option<&'t str>) -> impl Iterator<Item = &'t T> {
+        self.named_levels(host).map(|(_, value)| value)
+    }
+
+    /// As [`levels`](Self::levels), each with the exact name or the suffix that covers the host; `*` is any.
+    pub(crate) fn named_levels<'t>(&'t self, host: Option<&'t str>) -> impl Iterator<Item = (&'t str, &'t T)> {
         let exact = host.and_then(|host| find(&self.exact, host));
         let host = if self.wildcard.is_empty() { None } else { host };
         // Suffixes from long to short: one or more whole labels stand before each ([M-3]).
@@ -52,7 +57,7 @@ impl<T> HostIndex<T> {
             .filter(|host| !host.starts_with('.'))
             .into_iter()
             .flat_map(|host| host.match_indices('.').filter_map(|(at, _)| find(&self.wildcard, host.get(at..)?)));
-        exact.into_iter().chain(wildcards).chain(&self.any)
+        exact.into_iter().chain(wildcards).chain(self.any.iter().map(|value| ("*", value)))
     }
 
     /// Every entry with its hostname; `None` is any host. Exact names first, then wildcards.
@@ -63,9 +68,9 @@ impl<T> HostIndex<T> {
     }
 }
 
-fn find<'t, T>(list: &'t [(Box<str>, T)], key: &str) -> Option<&'t T> {
+fn find<'t, T>(list: &'t [(Box<str>, T)], key: &str) -> Option<(&'t str, &'t T)> {
     let at = list.binary_search_by(|(name, _)| (**name).cmp(key)).ok()?;
-    list.get(at).map(|(_, value)| value)
+    list.get(at).map(|(name, value)| (&**name, value))
 }
 
 #[cfg(test)]

@@ -20,8 +20,10 @@ ids! {
     GatewayId;
     /// A port of a Gateway: where requests arrive.
     PortId;
-    /// A listener of a Gateway.
+    /// A listener of a Gateway or ListenerSet.
     ListenerId;
+    /// A port of a Service that routes have as parent, as one group of clients sees it ([A-20], [A-21]).
+    FrontendId;
     /// A route.
     RouteId;
     /// A rule of a route.

@@ -1,14 +1,13 @@
 //! The names behind the ids of a decision, and what an embedder needs to serve a table.
 
-use std::fmt;
-use std::net::IpAddr;
-
+use super::backend::Backend;
 use super::host_index::HostIndex;
-use super::ids::{BackendId, GatewayId, ListenerId, MatchId, PortId, RouteId, RuleId};
+use super::ids::{BackendId, FrontendId, GatewayId, ListenerId, MatchId, PortId, RouteId, RuleId};
+use super::parent::{FrontendInfo, GatewayInfo, ListenerInfo, PortInfo, PortProtocol};
 use super::route_index::{HttpRoutes, MatchData};
 use super::rule::RuleData;
+use crate::decision::Parent;
 use crate::diagnostic::ObjectRef;
-use crate::model::filter::Scheme;
 use crate::options::Profile;
 
 /// The compiled table: immutable, shared freely between threads, cheap to clone.
@@ -22,6 +21,8 @@ pub(crate) struct Inner {
     pub(crate) gateways: Vec<GatewayInfo>,
     pub(crate) ports: Vec<PortInfo>,
     pub(crate) listeners: Vec<ListenerInfo>,
+    /// Sorted by namespace and name of the Service, port, and consumer.
+    pub(crate) frontends: Vec<FrontendInfo>,
     pub(crate) routes: Vec<RouteInfo>,
     pub(crate) rules: Vec<RuleInfo>,
     pub(crate) matches: Vec<MatchInfo>,
@@ -29,85 +30,22 @@ pub(crate) struct Inner {
     /// What the table does, in the order of the ids: what stands above is what it is called.
     pub(crate) profile: Profile,
     pub(crate) hosts_of_ports: Vec<HostIndex<ListenerId>>,
-    pub(crate) routes_of_listeners: Vec<ListenerRoutes>,
+    pub(crate) routes_of_listeners: Vec<ServedRoutes>,
+    pub(crate) routes_of_frontends: Vec<ServedRoutes>,
     pub(crate) rule_data: Vec<RuleData>,
     pub(crate) match_data: Vec<MatchData>,
 }
 
-/// The routes of one listener. No host is served by both kinds ([G-12]).
+/// The routes of one listener or frontend. No host is served by both HTTPRoutes and GRPCRoutes ([G-12]).
 #[derive(Debug, Default)]
-pub(crate) struct ListenerRoutes {
+pub(crate) struct ServedRoutes {
     pub(crate) http: HostIndex<HttpRoutes>,
     /// GRPCRoute matches in order of precedence.
     pub(crate) grpc: HostIndex<Box<[MatchId]>>,
-}
-
-/// A Gateway.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct GatewayInfo {
-    /// Its id.
-    pub id: GatewayId,
-    /// Its name.
-    pub object: ObjectRef,
-    /// Its ports, ascending.
-    pub ports: Vec<PortId>,
-}
-
-/// A port of a Gateway.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct PortInfo {
-    /// Its id.
-    pub id: PortId,
-    /// The Gateway.
-    pub gateway: GatewayId,
-    /// The number.
-    pub number: u16,
-    /// What the port speaks.
-    pub protocol: ListenerProtocol,
-    /// Its accepted listeners.
-    pub listeners: Vec<ListenerId>,
-}
-
-/// What a listener speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ListenerProtocol {
-    /// HTTP without TLS.
-    Http,
-    /// HTTP over TLS.
-    Https,
-}
-
-impl ListenerProtocol {
-    /// The scheme of requests on such a listener.
-    pub const fn scheme(self) -> Scheme {
-        match self {
-            Self::Http => Scheme::Http,
-            Self::Https => Scheme::Https,
-        }
-    }
-}
-
-/// An accepted listener.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ListenerInfo {
-    /// Its id.
-    pub id: ListenerId,
-    /// The Gateway.
-    pub gateway: GatewayId,
-    /// Its name.
-    pub name: Box<str>,
-    /// The port it is on.
-    pub port: PortId,
-    /// Its hostname; `None` accepts any host.
-    pub hostname: Option<Box<str>>,
-    /// What it speaks.
-    pub protocol: ListenerProtocol,
-    /// Whether it can be served: false when a certificate is missing ([L-11]).
-    pub programmed: bool,
+    /// Rules of TLSRoutes by server name; of several the first serves ([T-1]).
+    pub(crate) tls: HostIndex<Box<[RuleId]>>,
+    /// Rules of TCPRoutes or UDPRoutes; of several the first serves ([T-8]).
+    pub(crate) streams: Box<[RuleId]>,
 }
 
 /// The kind of a route.
@@ -118,6 +56,12 @@ pub enum RouteKind {
     Http,
     /// GRPCRoute
     Grpc,
+    /// TLSRoute
+    Tls,
+    /// TCPRoute
+    Tcp,
+    /// UDPRoute
+    Udp,
 }
 
 impl RouteKind {
@@ -126,6 +70,9 @@ impl RouteKind {
         match self {
             Self::Http => "HTTPRoute",
             Self::Grpc => "GRPCRoute",
+            Self::Tls => "TLSRoute",
+            Self::Tcp => "TCPRoute",
+            Self::Udp => "UDPRoute",
         }
     }
 }
@@ -168,66 +115,6 @@ pub struct MatchInfo {
     pub index: u32,
 }
 
-/// A resolved backendRef.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Backend {
-    /// Its id.
-    pub id: BackendId,
-    /// The Service or ServiceImport.
-    pub object: ObjectRef,
-    /// The port of the Service.
-    pub port: u16,
-    /// What to speak to it ([B-11]).
-    pub protocol: BackendProtocol,
-    /// Where it is.
-    pub endpoints: Endpoints,
-}
-
-/// What to speak to a backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BackendProtocol {
-    /// HTTP/1.1; upgrades are allowed.
-    Http1,
-    /// HTTP/2 without TLS, by prior knowledge.
-    H2c,
-}
-
-impl BackendProtocol {
-    /// A stable word for JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http1 => "http1",
-            Self::H2c => "h2c",
-        }
-    }
-}
-
-/// Where a backend is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoints {
-    /// The input has no EndpointSlice of the Service: find it by its DNS name.
-    Unknown,
-    /// The ready endpoints of its EndpointSlices; never empty in a `Forward` ([B-8]).
-    Known(Box<[Endpoint]>),
-}
-
-/// One ready endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Endpoint {
-    /// Address.
-    pub address: IpAddr,
-    /// Port.
-    pub port: u16,
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        std::net::SocketAddr::new(self.address, self.port).fmt(f)
-    }
-}
-
 macro_rules! lookups {
     ($($(#[$meta:meta])* $one:ident, $many:ident: $id:ty => $info:ty;)+) => {
         impl Table {$(
@@ -253,6 +140,8 @@ lookups! {
     port, ports: PortId => PortInfo;
     /// The listener behind an id.
     listener, listeners: ListenerId => ListenerInfo;
+    /// The frontend behind an id.
+    frontend, frontends: FrontendId => FrontendInfo;
     /// The route behind an id.
     route, routes: RouteId => RouteInfo;
     /// The rule behind an id.
@@ -269,13 +158,45 @@ impl Table {
         self.inner.gateways.iter().find(|g| &*g.object.namespace == namespace && &*g.object.name == name)
     }
 
-    /// The port of this number of a Gateway.
+    /// The port of this number of a Gateway that takes connections: HTTP, TLS or TCP.
     pub fn find_port(&self, gateway: GatewayId, number: u16) -> Option<&PortInfo> {
-        self.inner.ports.iter().find(|p| p.gateway == gateway && p.number == number)
+        self.inner.ports.iter().find(|p| p.gateway == gateway && p.number == number && p.protocol != PortProtocol::Udp)
     }
 
-    /// The listener of this name of a Gateway.
+    /// The port of this number of a Gateway that takes UDP datagrams.
+    pub fn find_udp_port(&self, gateway: GatewayId, number: u16) -> Option<&PortInfo> {
+        self.inner.ports.iter().find(|p| p.gateway == gateway && p.number == number && p.protocol == PortProtocol::Udp)
+    }
+
+    /// The listener of this name that the Gateway itself has; those of ListenerSets have names of their own
+    /// ([L-7]).
     pub fn find_listener(&self, gateway: GatewayId, name: &str) -> Option<&ListenerInfo> {
-        self.inner.listeners.iter().find(|l| l.gateway == gateway && &*l.name == name)
+        self.inner.listeners.iter().find(|l| l.gateway == gateway && &*l.owner.kind == "Gateway" && &*l.name == name)
+    }
+
+    /// The listener of this name of a ListenerSet.
+    pub fn find_set_listener(&self, namespace: &str, set: &str, name: &str) -> Option<&ListenerInfo> {
+        let of_set = |o: &ObjectRef| &*o.kind == "ListenerSet" && &*o.namespace == namespace && &*o.name == set;
+        self.inner.listeners.iter().find(|l| of_set(&l.owner) && &*l.name == name)
+    }
+
+    /// What a port of a Service is to the clients of a namespace: the consumer routes of their namespace, or else
+    /// the producer routes of the Service ([A-21]). `None` when there is no route: the traffic passes through
+    /// unmodified ([A-22]).
+    pub fn find_frontend(&self, client_namespace: &str, namespace: &str, service: &str, port: u16) -> Option<&FrontendInfo> {
+        let find = |consumer: Option<&str>| {
+            let key = (namespace, service, port, consumer);
+            let at = self.inner.frontends.binary_search_by(|frontend| frontend.key().cmp(&key)).ok()?;
+            self.inner.frontends.get(at)
+        };
+        find(Some(client_namespace)).or_else(|| find(None))
+    }
+
+    /// What is served at a parent.
+    pub(crate) fn served(&self, parent: Parent) -> Option<&ServedRoutes> {
+        match parent {
+            Parent::Listener(id) => self.inner.routes_of_listeners.get(usize::try_from(id.0).ok()?),
+            Parent::Service(id) => self.inner.routes_of_frontends.get(usize::try_from(id.0).ok()?),
+        }
     }
 }

@@ -1,15 +1,16 @@
 //! Stage 3, **what is fast**: the compiled, immutable table.
 
+mod backend;
 pub(crate) mod host_index;
 mod ids;
 mod info;
+mod parent;
 pub(crate) mod precedence;
 pub(crate) mod route_index;
 pub(crate) mod rule;
 
-pub use ids::{BackendId, GatewayId, ListenerId, MatchId, PortId, RouteId, RuleId};
-pub use info::{
-    Backend, BackendProtocol, Endpoint, Endpoints, GatewayInfo, ListenerInfo, ListenerProtocol, MatchInfo, PortInfo, RouteInfo, RouteKind,
-    RuleInfo, Table,
-};
-pub(crate) use info::{Inner, ListenerRoutes};
+pub use backend::{Backend, BackendProtocol, BackendTls, Endpoint, Endpoints, SubjectAltName, Trust};
+pub use ids::{BackendId, FrontendId, GatewayId, ListenerId, MatchId, PortId, RouteId, RuleId};
+pub(crate) use info::{Inner, ServedRoutes};
+pub use info::{MatchInfo, RouteInfo, RouteKind, RuleInfo, Table};
+pub use parent::{ClientValidation, FrontendInfo, GatewayInfo, ListenerInfo, ListenerProtocol, ListenerTls, PortInfo, PortProtocol};

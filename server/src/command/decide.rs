@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, BufWriter, Write as _};
 use std::path::PathBuf;
 
 use gatewright::report::DecisionReport;
-use gatewright::table::{GatewayInfo, ListenerId, PortId};
-use gatewright::{Arrival, Authority, Pick, Request, Table};
+use gatewright::table::{GatewayInfo, ListenerId, PortId, PortProtocol};
+use gatewright::{Arrival, Authority, Pick, Place, Request, Table};
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +97,7 @@ impl Line {
     fn ask<T>(&self, table: &Table, ask: impl FnOnce(&Request<'_, Vec<(String, String)>>) -> T) -> Result<T, String> {
         let (port, listener) = arrival(table, self.gateway.as_deref(), self.port, self.listener.as_deref(), self.scheme.as_deref())?;
         Ok(ask(&Request {
-            arrival: Arrival { port, sni: self.sni.as_deref(), listener },
+            arrival: Arrival { place: Place::Port(port), sni: self.sni.as_deref(), listener },
             method: &self.method,
             scheme: self.scheme.as_deref(),
             authority: self.authority.as_deref().map_or(Authority::Absent, |text| Authority::Given(text.as_bytes())),
@@ -130,7 +130,8 @@ fn arrival(
         let found = table.find_listener(gateway.id, name).ok_or_else(|| format!("no accepted listener `{name}`"))?;
         return Ok((found.port, Some(found.id)));
     }
-    let of_scheme = ports.iter().find(|p| scheme.is_none_or(|scheme| p.protocol.scheme().as_str() == scheme));
+    let of_scheme =
+        ports.iter().find(|p| scheme.is_none_or(|scheme| scheme == if p.protocol == PortProtocol::Tls { "https" } else { "http" }));
     let found = match (port, ports.as_slice()) {
         (Some(number), _) => ports.iter().find(|p| p.number == number),
         (None, [one]) => Some(one),
