@@ -350,13 +350,15 @@ fn forward(
         }
     }
     if let Some(wanted) = &wanted.session {
-        let Some(got) = got.session else { return Err("no session".to_owned()) };
+        let Some(got) = got.session.map(|session| session.persistence()) else { return Err("no session".to_owned()) };
         let carrier = match got.carrier() {
             SessionCarrier::Cookie => "cookie",
             SessionCarrier::Header => "header",
         };
         differ.equal("the carrier of the session", carrier, &wanted.carrier);
-        differ.equal("the name of the session", got.name(), wanted.name.as_deref());
+        if let Some(wanted) = &wanted.name {
+            differ.equal("the name of the session", got.name(), wanted);
+        }
         differ.equal("whether the session is permanent", got.is_permanent(), wanted.permanent);
         if let Some(wanted) = &wanted.absolute_timeout {
             differ.duration("the timeout of the session", got.absolute_timeout(), wanted)?;

@@ -329,7 +329,7 @@ impl Table {
         if data.shares.is_empty() {
             return Err(ConnectionReason::NoBackends);
         }
-        let share = data.shares.pick(pick).ok_or(ConnectionReason::ZeroWeights)?;
+        let (_, share) = data.shares.pick(pick).ok_or(ConnectionReason::ZeroWeights)?;
         let backend = share.backend.and_then(|id| self.backend(id)).ok_or(ConnectionReason::InvalidBackend)?;
         match &backend.endpoints {
             Endpoints::Known(list) if list.is_empty() => Err(ConnectionReason::NoEndpoints),

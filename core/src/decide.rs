@@ -11,6 +11,7 @@ use crate::decision::{
 use crate::model::filter::{self, Filters, PathModifier, Scheme};
 use crate::model::matching::{Matcher, Subject, is_grpc};
 use crate::request::{Authority, Headers, Pick, Place, Request};
+use crate::session::{Choice, Sessions};
 use crate::table::rule::{RuleData, Share};
 use crate::table::{Endpoints, ListenerId, ListenerProtocol, MatchId, PortId, PortProtocol, RuleId, Table};
 
@@ -23,13 +24,22 @@ impl Table {
     /// Decides one request. Never fails and never panics; a request without an answer in the table is a
     /// decision too (404). Allocates nothing for a request whose target is already canonical.
     pub fn decide<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>, pick: Pick) -> Decision<'a> {
+        self.decide_by(request, pick, None)
+    }
+
+    pub(crate) fn decide_by<'a, H: Headers + ?Sized>(
+        &'a self,
+        request: &Request<'a, H>,
+        pick: Pick,
+        sessions: Option<&Sessions<'_>>,
+    ) -> Decision<'a> {
         // A client of gRPC understands `grpc-status` ([G-10]).
         let grpc = is_grpc(request.headers);
         match self.read(request) {
             Err(reason) => Decision::Respond(respond(None, reason, grpc, ResponseEdits::default())),
             Ok(read) => match self.find(&read, request) {
                 None => Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default())),
-                Some(matched) => self.outcome(matched, read, request, pick, grpc),
+                Some(matched) => self.outcome(matched, read, request, pick, sessions, grpc),
             },
         }
     }
@@ -163,7 +173,7 @@ impl Table {
     }
 
     /// The scheme and port of a parent, which a redirect keeps unless it names others ([F-21], [F-23]).
-    fn origin(&self, parent: Parent) -> (Scheme, u16) {
+    pub(crate) fn origin(&self, parent: Parent) -> (Scheme, u16) {
         match parent {
             Parent::Listener(id) => {
                 let listener = self.listener(id);
@@ -181,6 +191,7 @@ impl Table {
         read: Read<'a>,
         request: &Request<'a, H>,
         pick: Pick,
+        sessions: Option<&Sessions<'_>>,
         grpc: bool,
     ) -> Decision<'a> {
         let none = || Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default()));
@@ -210,7 +221,9 @@ impl Table {
         if rule.shares.is_empty() {
             return answer(Reason::NoBackends, response);
         }
-        let Some(share) = rule.shares.pick(pick) else { return answer(Reason::ZeroWeights, response) };
+        let Some(Choice { share, session }) = self.choose_share(rule, matched, request.headers, pick, sessions) else {
+            return answer(Reason::ZeroWeights, response);
+        };
         response.headers.modifiers = [Some(&share.filters.response_headers), Some(&rule.filters.response_headers)];
         if share.filters.unresolved {
             return answer(Reason::UnresolvedFilter, response);
@@ -233,7 +246,7 @@ impl Table {
             mirrors: Mirrors { all: [&rule.filters.mirrors, &share.filters.mirrors], pick },
             timeouts: rule.timeouts,
             retry: rule.retry.as_ref(),
-            session: rule.session.as_ref(),
+            session,
         })
     }
 }

@@ -13,8 +13,8 @@ use crate::canonical::Refusal;
 use crate::model::cors::Cors;
 use crate::model::filter::{HeaderModifier, Mirror, Scheme};
 use crate::model::retry::Retry;
-use crate::model::session::SessionPersistence;
 use crate::request::Pick;
+use crate::session::Session;
 use crate::table::{BackendId, FrontendId, ListenerId, MatchId, RouteId, RuleId};
 
 /// What is to be done with a request.
@@ -105,7 +105,7 @@ pub struct Forward<'a> {
     /// Retries ([RT-1]).
     pub retry: Option<&'a Retry>,
     /// Session persistence ([SP-1]).
-    pub session: Option<&'a SessionPersistence>,
+    pub session: Option<Session<'a>>,
 }
 
 /// Answer with a redirect.

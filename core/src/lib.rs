@@ -29,6 +29,7 @@ pub mod model;
 pub mod report;
 pub mod request;
 pub mod resource;
+pub mod session;
 pub mod table;
 
 mod compile;

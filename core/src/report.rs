@@ -159,8 +159,7 @@ pub struct SessionReport {
     /// `cookie` or `header`.
     pub carrier: &'static str,
     /// Name of the cookie or field.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: String,
     /// Longest life in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absolute_timeout_ms: Option<u64>,
@@ -223,12 +222,12 @@ impl Table {
                     codes: r.codes().to_vec(),
                     backoff_ms: r.backoff().map(millis),
                 }),
-                session: d.session.map(|s| SessionReport {
+                session: d.session.map(|session| session.persistence()).map(|s| SessionReport {
                     carrier: match s.carrier() {
                         crate::model::session::SessionCarrier::Cookie => "cookie",
                         crate::model::session::SessionCarrier::Header => "header",
                     },
-                    name: s.name().map(str::to_owned),
+                    name: s.name().to_owned(),
                     absolute_timeout_ms: s.absolute_timeout().map(millis),
                     permanent: s.is_permanent(),
                 }),

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 /// Crates that core may pull in, itself included: the promise of the README.
 const CRATES_DEFAULT: usize = 14;
 const CRATES_YAML: usize = 18;
+const CRATES_SESSION: usize = 29;
 
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1).as_deref() {
@@ -30,6 +31,7 @@ fn check() -> Result<(), String> {
     cargo(&["doc", "--workspace", "--no-deps", "--all-features"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     crates(&[], CRATES_DEFAULT)?;
     crates(&["--features", "yaml"], CRATES_YAML)?;
+    crates(&["--features", "session"], CRATES_SESSION)?;
     // The embedded benchmark runs each of its functions once.
     cargo(&["bench", "-p", "gatewright-benches", "--", "--test"], &[])?;
     wasm()

@@ -38,6 +38,7 @@ pub(crate) use parts;
 pub(crate) struct Referrer<'a> {
     pub(crate) kind: RouteKind,
     pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
     pub(crate) view: View,
 }
 
@@ -161,7 +162,7 @@ impl<'i, 'r> Backends<'i, 'r> {
         let next = BackendId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
         let list = &mut self.list;
         *self.index.entry((object.clone(), port, protocol)).or_insert_with(|| {
-            list.push(Backend { id: next, object, port, protocol, endpoints: endpoints(), tls: None });
+            list.push(Backend { id: next, endpoints: endpoints(), ..Backend::of(object, port, protocol) });
             next
         })
     }

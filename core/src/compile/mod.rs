@@ -15,6 +15,7 @@ mod matches;
 mod route;
 mod rule;
 mod status;
+mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -78,7 +78,7 @@ fn one<'r>(
         })
     });
     let rank = RouteRank { age: age.unwrap_or(i64::MAX), name: 0 };
-    let from = Referrer { kind, namespace, view: View::Gateway };
+    let from = Referrer { kind, namespace, name: &metadata.name, view: View::Gateway };
     let rules = rules(&mut RuleContext { backends, findings: &mut findings, from, profile: input.options.profile });
     (CheckedRoute { kind, object, namespace, metadata, parents, hostnames, rank, rules }, findings)
 }

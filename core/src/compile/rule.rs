@@ -1,22 +1,16 @@
 //! From the rules of a route to valid rules ([S-20], [S-21]).
 
-use std::time::Duration;
-
 use super::backend::{BackendRefParts, Backends, Referrer, parts};
 use super::filter::{self, Context, Level};
 use super::findings::{BadRef, Findings, Invalid};
-use super::matches;
-use crate::decision::Timeouts;
+use super::{matches, traffic};
 use crate::diagnostic::Code;
 use crate::model::filter::Filters;
 use crate::model::matching::{HttpMatch, Matcher, PathMatch};
-use crate::model::retry::Retry;
-use crate::model::session::{SessionCarrier, SessionPersistence};
-use crate::model::time::parse_duration;
 use crate::options::Profile;
 use crate::resource::grpc_route::GrpcRouteRule;
 use crate::resource::http_route::{HttpRouteFilter, HttpRouteRetry, HttpRouteRule, HttpRouteTimeouts};
-use crate::resource::session::{self, CookieLifetimeType, SessionPersistenceType};
+use crate::resource::session;
 use crate::table::BackendId;
 use crate::table::rule::{RuleData, Shares};
 
@@ -166,99 +160,18 @@ fn rule_data(
     }
     let of_backends: Vec<&Filters> = shares.iter().map(|(_, _, filters)| filters).collect();
     filter::check_rule(&of_rule, &of_backends, &format!("{path}.filters"))?;
+    let session = parts.session.map(|field| {
+        let index = path.to_owned();
+        let owner = [context.from.kind.as_str(), context.from.namespace, context.from.name, parts.name.unwrap_or(&index)];
+        traffic::session(field, &format!("{path}.sessionPersistence"), &owner, context.findings)
+    });
+    let session = session.transpose()?;
     Ok(RuleData {
-        timeouts: timeouts(parts.timeouts, &format!("{path}.timeouts"))?,
-        retry: parts.retry.map(|retry| self::retry(retry, &format!("{path}.retry"))).transpose()?,
-        session: parts.session.map(|field| session(field, &format!("{path}.sessionPersistence"), context.findings)).transpose()?,
+        timeouts: traffic::timeouts(parts.timeouts, &format!("{path}.timeouts"))?,
+        retry: parts.retry.map(|retry| traffic::retry(retry, &format!("{path}.retry"))).transpose()?,
+        session,
         filters: of_rule,
         shares: Shares::new(shares),
         fail_closed: false,
     })
-}
-
-fn duration(text: Option<&str>, at: &str) -> Result<Option<Duration>, Invalid> {
-    let Some(text) = text else { return Ok(None) };
-    parse_duration(text).map(Some).ok_or_else(|| {
-        let message =
-            format!("`{}` is not a duration, expected up to four parts such as `1h30m` or `500ms` (GEP-2257)", text.escape_debug());
-        Invalid::value(Code::InvalidValue, at, message)
-    })
-}
-
-/// Zero switches a timeout off ([TO-3]); an attempt cannot outlast the request ([TO-4]).
-fn timeouts(field: Option<&HttpRouteTimeouts>, path: &str) -> Result<Timeouts, Invalid> {
-    let Some(field) = field else { return Ok(Timeouts::default()) };
-    let set = |text: Option<&str>, member: &str| Ok(duration(text, &format!("{path}.{member}"))?.filter(|d| !d.is_zero()));
-    let request = set(field.request.as_deref(), "request")?;
-    let backend_request = set(field.backend_request.as_deref(), "backendRequest")?;
-    if request.zip(backend_request).is_some_and(|(request, backend)| backend > request) {
-        return Err(Invalid::value(Code::InvalidCombination, path, "backendRequest timeout cannot be longer than request timeout"));
-    }
-    Ok(Timeouts { request, backend_request })
-}
-
-fn retry(field: &HttpRouteRetry, path: &str) -> Result<Retry, Invalid> {
-    let code = |(n, code): (usize, &i32)| {
-        let valid = u16::try_from(*code).ok().filter(|code| (400..=599).contains(code));
-        valid.ok_or_else(|| {
-            Invalid::value(Code::InvalidValue, format!("{path}.codes[{n}]"), format!("status code {code} is not from 400 to 599"))
-        })
-    };
-    let attempts = field.attempts.unwrap_or(1);
-    let Some(attempts) = u32::try_from(attempts).ok().filter(|attempts| *attempts > 0) else {
-        return Err(Invalid::value(Code::InvalidValue, format!("{path}.attempts"), format!("{attempts} attempts are less than 1")));
-    };
-    Ok(Retry {
-        attempts,
-        codes: field.codes.iter().enumerate().map(code).collect::<Result<_, _>>()?,
-        backoff: duration(field.backoff.as_deref(), &format!("{path}.backoff"))?,
-    })
-}
-
-fn session(field: &session::SessionPersistence, path: &str, findings: &mut Findings) -> Result<SessionPersistence, Invalid> {
-    if field.idle_timeout.is_some() {
-        findings.warning(
-            Code::UnsupportedValue,
-            format!("{path}.idleTimeout"),
-            "idleTimeout was removed in Gateway API v1.6 and is ignored",
-        );
-    }
-    let cookie = field.cookie.as_ref().or(field.cookie_config.as_ref());
-    let (carrier, name) = match &field.type_ {
-        None | Some(SessionPersistenceType::Cookie) => (SessionCarrier::Cookie, field.cookie.as_ref().and_then(|c| c.name.as_deref())),
-        Some(SessionPersistenceType::Header) => (SessionCarrier::Header, field.header.as_ref().and_then(|h| h.name.as_deref())),
-        Some(SessionPersistenceType::Other(other)) => {
-            let message = format!("type `{other}` is not supported, expected Cookie or Header");
-            return Err(Invalid::value(Code::UnsupportedValue, format!("{path}.type"), message));
-        }
-    };
-    let name = name.or(field.session_name.as_deref());
-    match name {
-        None if carrier == SessionCarrier::Header => {
-            return Err(Invalid::value(Code::InvalidValue, path, "a session in a header field needs its name"));
-        }
-        // A cookie name is a token like a field name (RFC 6265 section 4.1.1).
-        Some(name) if http::HeaderName::from_bytes(name.as_bytes()).is_err() => {
-            return Err(Invalid::value(
-                Code::InvalidValue,
-                path,
-                format!("`{}` is not a name (RFC 9110 section 5.6.2)", name.escape_debug()),
-            ));
-        }
-        _ => {}
-    }
-    let absolute_timeout = duration(field.absolute_timeout.as_deref(), &format!("{path}.absoluteTimeout"))?;
-    let permanent = match cookie.and_then(|cookie| cookie.lifetime_type.as_ref()) {
-        None | Some(CookieLifetimeType::Session) => false,
-        Some(CookieLifetimeType::Permanent) if absolute_timeout.is_some() => true,
-        Some(CookieLifetimeType::Permanent) => {
-            let message = "absoluteTimeout must be specified when cookie lifetimeType is Permanent";
-            return Err(Invalid::value(Code::InvalidCombination, path, message));
-        }
-        Some(CookieLifetimeType::Other(other)) => {
-            let message = format!("lifetimeType `{other}` is not supported, expected Permanent or Session");
-            return Err(Invalid::value(Code::UnsupportedValue, path, message));
-        }
-    };
-    Ok(SessionPersistence { carrier, name: name.map(Into::into), absolute_timeout, permanent })
 }

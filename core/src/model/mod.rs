@@ -7,6 +7,7 @@ pub mod hostname;
 pub(crate) mod matching;
 pub(crate) mod pattern;
 pub mod retry;
+pub mod retry_budget;
 pub(crate) mod selector;
 pub mod session;
 pub(crate) mod time;

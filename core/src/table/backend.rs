@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use super::ids::BackendId;
 use crate::diagnostic::ObjectRef;
+use crate::model::retry_budget::RetryBudget;
+use crate::model::session::SessionPersistence;
 
 /// A resolved backendRef.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,18 @@ pub struct Backend {
     /// How to speak TLS to it; `None` is without TLS. A backend that asks for TLS is never talked to without it
     /// ([TP-6]).
     pub tls: Option<BackendTls>,
+    /// Sessions that its policy asks for; a rule's own come first ([SP-6]).
+    pub session: Option<SessionPersistence>,
+    /// Bound on the retries it may get ([BT-2]).
+    pub retry_budget: Option<RetryBudget>,
+}
+
+impl Backend {
+    /// A backend without anything but its name.
+    pub(crate) fn of(object: ObjectRef, port: u16, protocol: BackendProtocol) -> Self {
+        let (tls, session, retry_budget) = (None, None, None);
+        Self { id: BackendId(0), object, port, protocol, endpoints: Endpoints::Unknown, tls, session, retry_budget }
+    }
 }
 
 /// What to speak to a backend.

@@ -62,11 +62,17 @@ impl Shares {
         })
     }
 
-    /// The share that a pick falls into; `None` when all weights are zero. Invalid backendRefs keep their share
-    /// and weight 0 is never picked.
-    pub(crate) fn pick(&self, pick: Pick) -> Option<&Share> {
+    /// The share at a place of the list.
+    pub(crate) fn get(&self, place: usize) -> Option<&Share> {
+        self.list.get(place)
+    }
+
+    /// The share that a pick falls into, with its place; `None` when all weights are zero. Invalid backendRefs keep
+    /// their share and weight 0 is never picked.
+    pub(crate) fn pick(&self, pick: Pick) -> Option<(u16, &Share)> {
         let drawn = pick.below(self.total);
-        self.list.iter().find(|share| drawn < share.end)
+        let (place, share) = self.list.iter().enumerate().find(|(_, share)| drawn < share.end)?;
+        Some((u16::try_from(place).unwrap_or(u16::MAX), share))
     }
 }
 
@@ -85,7 +91,7 @@ mod tests {
         );
         let mut counts = [0; 4];
         for n in 0..1000_u64 {
-            let share = shares.pick(Pick(n * (u64::MAX / 1000) + u64::MAX / 2000)).unwrap();
+            let (_, share) = shares.pick(Pick(n * (u64::MAX / 1000) + u64::MAX / 2000)).unwrap();
             counts[share.backend.unwrap().index() as usize] += 1;
         }
         assert_eq!(counts, [800, 0, 200, 0]);
