@@ -1,9 +1,11 @@
 //! What "correct" means for Gatewright, for its own tests: the upstream conformance suite as data
-//! ([`suite`]), and a naive oracle with a generator of small nasty worlds ([`oracle`], [`world`]).
+//! ([`suite`]), the project's own vectors ([`vectors`]), and a naive oracle with a generator of small nasty worlds
+//! ([`oracle`], [`world`]).
 
 pub mod compare;
 pub mod oracle;
 pub mod suite;
+pub mod vectors;
 pub mod world;
 
 use std::path::PathBuf;

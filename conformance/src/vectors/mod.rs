@@ -1,0 +1,205 @@
+//! The project's own vectors: manifests, then what a correct engine says to requests and connections and writes as
+//! status. They are data for every language; `conformance/vectors/README.md` describes the format, and this is its
+//! reader for Rust. The examples of `examples/` are compared by the same functions.
+
+mod differences;
+mod options;
+mod request;
+mod status;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use gatewright::load::{Loaded, Loader};
+use gatewright::{Compiled, compile};
+use serde::Deserialize;
+
+pub use self::differences::Differences;
+pub use self::options::OptionSettings;
+pub use self::request::{Asked, Place};
+pub use self::status::{WantedDiagnostic, WantedStatus, diagnostics, object_name};
+
+/// One file of vectors. Unknown keys are refused everywhere: an assertion must not pass unread.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// What the vectors of the file have in common.
+    pub about: String,
+    /// Files of manifests below `fixtures/`, for every vector.
+    #[serde(default)]
+    pub fixtures: Vec<String>,
+    /// Manifests for every vector.
+    #[serde(default)]
+    pub manifests: String,
+    /// Options for every vector that has none.
+    pub options: Option<OptionSettings>,
+    /// Where requests arrive that do not say it.
+    pub place: Option<Place>,
+    /// The vectors.
+    pub vectors: Vec<Vector>,
+}
+
+/// One vector.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vector {
+    /// Unique among all vectors.
+    pub id: String,
+    /// What it shows.
+    pub about: String,
+    /// The rules it shows, for instance `M-12`.
+    pub rules: Vec<String>,
+    /// The features it shows ([R-14]).
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Instead of the file's fixtures.
+    pub fixtures: Option<Vec<String>>,
+    /// Added to the file's manifests.
+    #[serde(default)]
+    pub manifests: String,
+    /// Instead of the file's options.
+    pub options: Option<OptionSettings>,
+    /// Instead of the file's place.
+    pub place: Option<Place>,
+    /// Requests with their decisions.
+    #[serde(default)]
+    pub requests: Vec<Asked>,
+    /// What stands in the status of objects.
+    #[serde(default)]
+    pub status: Vec<WantedStatus>,
+    /// Findings that are told; others may be, too.
+    #[serde(default)]
+    pub diagnostics: Vec<WantedDiagnostic>,
+    /// Whether nothing is found but notes.
+    #[serde(default)]
+    pub clean: bool,
+    /// Texts that no message may contain.
+    #[serde(default)]
+    pub hidden: Vec<String>,
+    /// What every vector of the file has; filled in when the file is read.
+    #[serde(skip)]
+    pub world: World,
+}
+
+/// The input of a vector.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// File of the vector, below the folder of vectors, without ending.
+    pub file: String,
+    /// Manifests, each with a name.
+    pub manifests: Vec<(String, String)>,
+    /// Options.
+    pub options: OptionSettings,
+    /// Where requests arrive that do not say it.
+    pub place: Place,
+}
+
+/// The folder of the vectors.
+pub fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors")
+}
+
+/// Every vector below a folder, in the order of files and of places in them.
+///
+/// # Errors
+///
+/// The first file that cannot be read or that breaks the format.
+pub fn read(folder: &Path) -> Result<Vec<Vector>, String> {
+    let mut vectors = Vec::new();
+    let mut ids = BTreeSet::new();
+    for path in files(folder)? {
+        let name = path.strip_prefix(folder).unwrap_or(&path).with_extension("").display().to_string();
+        let text = text(&path)?;
+        let file: File = serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        for mut vector in file.vectors {
+            if !ids.insert(vector.id.clone()) {
+                return Err(format!("{name}: the id `{}` is taken", vector.id));
+            }
+            if vector.rules.is_empty() {
+                return Err(format!("{name}: vector `{}` names no rule", vector.id));
+            }
+            if vector.checks() == 0 {
+                return Err(format!("{name}: vector `{}` checks nothing", vector.id));
+            }
+            let mut manifests = Vec::new();
+            for fixture in vector.fixtures.as_ref().unwrap_or(&file.fixtures) {
+                manifests.push((fixture.clone(), self::text(&folder.join("fixtures").join(fixture))?));
+            }
+            manifests.push((format!("{name} (file)"), file.manifests.clone()));
+            manifests.push((vector.id.clone(), vector.manifests.clone()));
+            vector.world = World {
+                file: name.clone(),
+                manifests,
+                options: vector.options.clone().or_else(|| file.options.clone()).unwrap_or_default(),
+                place: vector.place.clone().or_else(|| file.place.clone()).unwrap_or_default(),
+            };
+            vectors.push(vector);
+        }
+    }
+    Ok(vectors)
+}
+
+/// Every file of vectors below a folder; fixtures are none.
+fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, String> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        if path.is_dir() && !path.ends_with("fixtures") {
+            found.append(&mut files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            found.insert(path);
+        }
+    }
+    Ok(found)
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+impl World {
+    /// The manifests as resources.
+    pub fn load(&self) -> Loaded {
+        let mut loader = Loader::new();
+        for (name, text) in self.manifests.iter().filter(|(_, text)| !text.is_empty()) {
+            loader.add_text(name, text);
+        }
+        loader.finish()
+    }
+}
+
+impl Vector {
+    /// Number of assertions.
+    pub fn checks(&self) -> usize {
+        self.requests.len() + self.status.len() + self.diagnostics.len() + self.hidden.len() + usize::from(self.clean)
+    }
+
+    /// Compiles the manifests and checks everything; says what is wrong.
+    pub fn run(&self) -> Vec<String> {
+        let loaded = self.world.load();
+        let options = match self.world.options.options() {
+            Ok(options) => options,
+            Err(error) => return vec![error],
+        };
+        let compiled = compile(&loaded.resources, &options);
+        let mut wrong = Vec::new();
+        for asked in &self.requests {
+            let told = asked.check(&self.world.place, &compiled.table).unwrap_or_else(|error| vec![error]);
+            wrong.extend(told.into_iter().map(|told| format!("{}: {told}", asked.name())));
+        }
+        wrong.extend(self.findings(&loaded, &compiled));
+        wrong
+    }
+
+    /// Compares status, diagnostics and hidden texts.
+    fn findings(&self, loaded: &Loaded, compiled: &Compiled) -> Vec<String> {
+        let status = serde_json::to_value(&compiled.status).unwrap_or_default();
+        let mut wrong: Vec<String> = self.status.iter().flat_map(|wanted| wanted.check(&status)).collect();
+        let all: Vec<_> = loaded.diagnostics.iter().chain(&compiled.diagnostics).cloned().collect();
+        wrong.extend(diagnostics(&self.diagnostics, all.clone(), self.clean));
+        let told = status.to_string() + &all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let shown = self.hidden.iter().filter(|text| told.contains(*text));
+        wrong.extend(shown.map(|text| format!("`{text}` is told, which must stay hidden")));
+        wrong
+    }
+}

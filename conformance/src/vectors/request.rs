@@ -1,0 +1,391 @@
+//! Requests: what is asked, what is wanted, and the comparison.
+
+use std::collections::BTreeMap;
+
+use gatewright::decision::{Forward, Redirect, Respond};
+use gatewright::model::session::SessionCarrier;
+use gatewright::table::{BackendId, RuleId};
+use gatewright::{Arrival, Authority, Decision, Pick, Request, Table, apply};
+use http::HeaderMap;
+use serde::Deserialize;
+
+use super::differences::{Differences, fields};
+use super::status::object_name;
+
+/// Where a request arrives, when it does not say it itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// `namespace/name` of the Gateway.
+    pub gateway: Option<String>,
+    /// The listener's port.
+    pub port: Option<u16>,
+    /// The authority.
+    pub authority: Option<String>,
+}
+
+/// A request with the decision that is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// What it shows, if the request does not say it itself.
+    pub name: Option<String>,
+    /// `namespace/name` of the Gateway.
+    pub gateway: Option<String>,
+    /// The listener's port.
+    pub port: Option<u16>,
+    /// The scheme that the client names.
+    pub scheme: Option<String>,
+    /// The server name of the TLS handshake.
+    pub sni: Option<String>,
+    /// The method.
+    #[serde(default = "get")]
+    pub method: String,
+    /// The authority, octets as received.
+    pub authority: Option<String>,
+    /// Instead of an authority: `absent` (HTTP/1.0), `missing` or `ambiguous`.
+    pub no_authority: Option<String>,
+    /// Path and query, octets as received.
+    pub target: String,
+    /// Field lines.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// Where in the shares of the backends, from 0 to 2^64-1.
+    #[serde(default)]
+    pub pick: u64,
+    /// Instead of one answer: how many of some evenly spread picks go where.
+    pub shares: Option<Shares>,
+    /// Field lines of the backend's response, before the response is edited.
+    #[serde(default)]
+    pub response: Vec<(String, String)>,
+    /// The answer.
+    #[serde(default)]
+    pub expect: Answer,
+    /// The rule that wins: `Kind namespace/name #index`, or `none`.
+    pub rule: Option<String>,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+/// How many of some picks go where.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shares {
+    /// Number of picks, evenly spread.
+    pub picks: u64,
+    /// Backend, or status of an answer, to number of picks.
+    pub to: BTreeMap<String, u64>,
+    /// Mirror backends to number of picks; with `tolerance`.
+    #[serde(default)]
+    pub mirrored: BTreeMap<String, u64>,
+    /// How far a number of copies may be off; copies are drawn, not counted out.
+    #[serde(default)]
+    pub tolerance: u64,
+}
+
+/// One of the three.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// Sent to a backend.
+    pub forward: Option<WantedForward>,
+    /// A redirect.
+    pub redirect: Option<WantedRedirect>,
+    /// An answer of the gateway.
+    pub respond: Option<WantedRespond>,
+}
+
+/// What is forwarded.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedForward {
+    backend: Option<String>,
+    protocol: Option<String>,
+    target: Option<String>,
+    authority: Option<String>,
+    #[serde(default)]
+    set: Vec<(String, String)>,
+    #[serde(default)]
+    removed: Vec<String>,
+    #[serde(default)]
+    response_set: Vec<(String, String)>,
+    #[serde(default)]
+    response_removed: Vec<String>,
+    mirrors: Option<Vec<String>>,
+    request_timeout: Option<String>,
+    backend_timeout: Option<String>,
+    retry: Option<WantedRetry>,
+    session: Option<WantedSession>,
+    endpoints: Option<Vec<String>>,
+    /// What the decision does not have: `retry`, `session`.
+    #[serde(default)]
+    without: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedRetry {
+    attempts: u32,
+    codes: Vec<u16>,
+    backoff: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedSession {
+    carrier: String,
+    name: Option<String>,
+    absolute_timeout: Option<String>,
+    permanent: bool,
+}
+
+/// A redirect.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedRedirect {
+    status: u16,
+    location: String,
+    #[serde(default)]
+    response_set: Vec<(String, String)>,
+    #[serde(default)]
+    response_removed: Vec<String>,
+}
+
+/// An answer of the gateway.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedRespond {
+    status: u16,
+    grpc_status: Option<u8>,
+    reason: Option<String>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    #[serde(default)]
+    response_removed: Vec<String>,
+}
+
+impl Asked {
+    /// The request for a person.
+    pub fn name(&self) -> String {
+        let line = format!("{} {} {}", self.method, self.authority.as_deref().unwrap_or("-"), self.target);
+        self.name.as_ref().map_or_else(|| line.clone(), |name| format!("request `{name}` ({line})"))
+    }
+
+    /// Asks and compares; what differs, as sentences.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be asked.
+    pub fn check(&self, place: &Place, table: &Table) -> Result<Vec<String>, String> {
+        let headers = fields(&self.headers)?;
+        let request = self.request(place, table, &headers)?;
+        let mut differ = Differences::default();
+        if let Some(shares) = &self.shares {
+            shares.check(&request, table, &mut differ);
+            return Ok(differ.0);
+        }
+        let decision = table.decide(&request, Pick(self.pick));
+        if let Some(wanted) = &self.rule {
+            let rule = decision.matched().map(|matched| table.match_report(matched));
+            let rule = rule.map_or_else(|| "none".to_owned(), |report| format!("{} #{}", object_name(&report.route), report.rule));
+            differ.equal("the rule", rule.as_str(), wanted);
+        }
+        match (&decision, &self.expect) {
+            (Decision::Forward(got), Answer { forward: Some(wanted), redirect: None, respond: None }) => {
+                wanted.check(got, self, &headers, table, &mut differ)?;
+            }
+            (Decision::Redirect(got), Answer { forward: None, redirect: Some(wanted), respond: None }) => {
+                wanted.check(got, self, &mut differ)?
+            }
+            (Decision::Respond(got), Answer { forward: None, redirect: None, respond: Some(wanted) }) => {
+                wanted.check(got, self, &mut differ)?
+            }
+            _ => differ.0.push(format!("the answer is `{}`, expected {:?}", table.report(&decision), self.expect)),
+        }
+        Ok(differ.0)
+    }
+
+    /// The rule that the request wins, if it wins one.
+    pub fn winner(&self, place: &Place, table: &Table) -> Option<RuleId> {
+        let headers = fields(&self.headers).ok()?;
+        let request = self.request(place, table, &headers).ok()?;
+        table.decide(&request, Pick(self.pick)).matched().map(|matched| matched.rule)
+    }
+
+    fn request<'a>(&'a self, place: &'a Place, table: &Table, headers: &'a HeaderMap) -> Result<Request<'a>, String> {
+        let authority = match (self.no_authority.as_deref(), self.authority.as_ref().or(place.authority.as_ref())) {
+            (None, Some(authority)) => Authority::Given(authority.as_bytes()),
+            (None, None) => return Err("the request has no authority".to_owned()),
+            (Some("absent"), _) => Authority::Absent,
+            (Some("missing"), _) => Authority::Missing,
+            (Some("ambiguous"), _) => Authority::Ambiguous,
+            (Some(other), _) => return Err(format!("no_authority: `{other}`")),
+        };
+        Ok(Request {
+            arrival: self.arrival(place, table)?,
+            method: &self.method,
+            scheme: self.scheme.as_deref(),
+            authority,
+            target: self.target.as_bytes(),
+            headers,
+        })
+    }
+
+    fn arrival<'a>(&'a self, place: &Place, table: &Table) -> Result<Arrival<'a>, String> {
+        let name = self.gateway.as_ref().or(place.gateway.as_ref()).ok_or("the request names no Gateway")?;
+        let number = self.port.or(place.port).ok_or("the request names no port")?;
+        let gateway = name.split_once('/').and_then(|(namespace, name)| table.find_gateway(namespace, name));
+        let gateway = gateway.ok_or_else(|| format!("no Gateway `{name}` is accepted"))?;
+        let port = table.find_port(gateway.id, number).ok_or_else(|| format!("the Gateway has no port {number}"))?;
+        Ok(Arrival { port: port.id, sni: self.sni.as_deref(), listener: None })
+    }
+}
+
+/// Edits of a response, carried out on the backend's and compared.
+fn response(got: &mut HeaderMap, wanted: &[(String, String)], removed: &[String], differ: &mut Differences) {
+    wanted.iter().for_each(|(name, value)| differ.field("the response's", got, name, Some(value)));
+    removed.iter().for_each(|name| differ.field("the response's", got, name, None));
+}
+
+impl WantedForward {
+    fn check(&self, got: &Forward<'_>, asked: &Asked, headers: &HeaderMap, table: &Table, differ: &mut Differences) -> Result<(), String> {
+        let backend = |id: BackendId| table.backend_report(id).to_string();
+        if let Some(wanted) = &self.backend {
+            differ.equal("the backend", backend(got.backend).as_str(), wanted);
+        }
+        let facts = table.backend(got.backend).ok_or("no such backend")?;
+        if let Some(wanted) = &self.protocol {
+            differ.equal("the protocol", facts.protocol.as_str(), wanted);
+        }
+        if let Some(wanted) = &self.endpoints {
+            let endpoints = match &facts.endpoints {
+                gatewright::table::Endpoints::Known(all) => all.iter().map(ToString::to_string).collect(),
+                other => vec![format!("{other:?}")],
+            };
+            differ.equal("the list of endpoints", endpoints, wanted.clone());
+        }
+        let request = http::Request::builder().method(asked.method.as_str()).body(()).map_err(|error| error.to_string())?;
+        let mut parts = request.into_parts().0;
+        parts.headers = headers.clone();
+        apply::forward(got, &mut parts);
+        if let Some(wanted) = &self.target {
+            differ.equal("the target", parts.uri.to_string().as_str(), wanted);
+        }
+        if let Some(wanted) = &self.authority {
+            differ.field("the request's", &parts.headers, "host", Some(wanted));
+        }
+        self.set.iter().for_each(|(name, value)| differ.field("the request's", &parts.headers, name, Some(value)));
+        self.removed.iter().for_each(|name| differ.field("the request's", &parts.headers, name, None));
+
+        let from_backend = self.response_removed.iter().map(|name| (name.clone(), "of the backend".to_owned()));
+        let mut edited = fields(&asked.response.iter().cloned().chain(from_backend).collect::<Vec<_>>())?;
+        apply::response_headers(&got.response, &mut edited);
+        response(&mut edited, &self.response_set, &self.response_removed, differ);
+
+        if let Some(wanted) = &self.mirrors {
+            differ.equal("the list of mirrors", got.mirrors.iter().map(backend).collect(), wanted.clone());
+        }
+        for (what, got, wanted) in [
+            ("the timeout of the request", got.timeouts.request, &self.request_timeout),
+            ("the timeout of an attempt", got.timeouts.backend_request, &self.backend_timeout),
+        ] {
+            if let Some(wanted) = wanted {
+                differ.duration(what, got, wanted)?;
+            }
+        }
+        if let Some(wanted) = &self.retry {
+            let Some(got) = got.retry else { return Err("no retries".to_owned()) };
+            differ.equal("the number of retries", got.attempts(), wanted.attempts);
+            differ.equal("the list of codes", got.codes(), &wanted.codes);
+            if let Some(wanted) = &wanted.backoff {
+                differ.duration("the backoff", got.backoff(), wanted)?;
+            }
+        }
+        if let Some(wanted) = &self.session {
+            let Some(got) = got.session else { return Err("no session".to_owned()) };
+            let carrier = match got.carrier() {
+                SessionCarrier::Cookie => "cookie",
+                SessionCarrier::Header => "header",
+            };
+            differ.equal("the carrier of the session", carrier, &wanted.carrier);
+            if let Some(wanted) = &wanted.name {
+                differ.equal("the name of the session", got.name(), Some(wanted));
+            }
+            differ.equal("whether the session is permanent", got.is_permanent(), wanted.permanent);
+            if let Some(wanted) = &wanted.absolute_timeout {
+                differ.duration("the timeout of the session", got.absolute_timeout(), wanted)?;
+            }
+        }
+        for without in &self.without {
+            let has = match without.as_str() {
+                "retry" => got.retry.is_some(),
+                "session" => got.session.is_some(),
+                other => return Err(format!("without: `{other}`")),
+            };
+            differ.equal(&format!("whether there is a {without}"), has, false);
+        }
+        Ok(())
+    }
+}
+
+impl WantedRedirect {
+    fn check(&self, got: &Redirect<'_>, asked: &Asked, differ: &mut Differences) -> Result<(), String> {
+        let (status, mut headers) = apply::redirect(got);
+        differ.equal("the status", status.as_u16(), self.status);
+        differ.field("the response's", &headers, "location", Some(&self.location));
+        if !asked.response.is_empty() {
+            return Err("a redirect has no response of a backend".to_owned());
+        }
+        response(&mut headers, &self.response_set, &self.response_removed, differ);
+        Ok(())
+    }
+}
+
+impl WantedRespond {
+    fn check(&self, got: &Respond<'_>, asked: &Asked, differ: &mut Differences) -> Result<(), String> {
+        differ.equal("the status", got.status.as_u16(), self.status);
+        if let Some(wanted) = self.grpc_status {
+            differ.equal("the gRPC status", got.grpc_status.map(|status| status.code()), Some(wanted));
+        }
+        if let Some(wanted) = &self.reason {
+            differ.equal("the reason", got.reason.as_str(), wanted);
+        }
+        let (_, mut headers) = apply::respond(got);
+        if !asked.response.is_empty() {
+            return Err("an answer of the gateway has no response of a backend".to_owned());
+        }
+        response(&mut headers, &self.headers, &self.response_removed, differ);
+        Ok(())
+    }
+}
+
+impl Shares {
+    fn check(&self, request: &Request<'_>, table: &Table, differ: &mut Differences) {
+        let mut got = BTreeMap::<String, u64>::new();
+        let mut mirrored = BTreeMap::<String, u64>::new();
+        for n in 0..self.picks {
+            // The middle of the nth of equal pieces: no rounding at their edges.
+            let pick = u64::try_from((u128::from(2 * n + 1) << 63) / u128::from(self.picks)).unwrap_or(u64::MAX);
+            let to = match table.decide(request, Pick(pick)) {
+                Decision::Forward(forward) => {
+                    for id in forward.mirrors.iter() {
+                        *mirrored.entry(table.backend_report(id).to_string()).or_default() += 1;
+                    }
+                    table.backend_report(forward.backend).to_string()
+                }
+                other => other.status().map(|status| status.as_u16().to_string()).unwrap_or_default(),
+            };
+            *got.entry(to).or_default() += 1;
+        }
+        differ.equal("the list of shares", &got, &self.to);
+        for (backend, wanted) in &self.mirrored {
+            let copies = mirrored.remove(backend).unwrap_or(0);
+            if copies.abs_diff(*wanted) > self.tolerance {
+                differ.0.push(format!("{backend} gets {copies} copies, expected {wanted} ± {}", self.tolerance));
+            }
+        }
+        mirrored.into_keys().for_each(|backend| differ.0.push(format!("copies go to {backend}, too")));
+    }
+}
