@@ -2,6 +2,7 @@
 //! status. They are data for every language; `conformance/vectors/README.md` describes the format, and this is its
 //! reader for Rust. The examples of `examples/` are compared by the same functions.
 
+mod connection;
 mod differences;
 mod options;
 mod request;
@@ -14,6 +15,7 @@ use gatewright::load::{Loaded, Loader};
 use gatewright::{Compiled, compile};
 use serde::Deserialize;
 
+pub use self::connection::Connected;
 pub use self::differences::Differences;
 pub use self::options::OptionSettings;
 pub use self::request::{Asked, Place};
@@ -64,6 +66,9 @@ pub struct Vector {
     /// Requests with their decisions.
     #[serde(default)]
     pub requests: Vec<Asked>,
+    /// Connections and flows with their decisions.
+    #[serde(default)]
+    pub connections: Vec<Connected>,
     /// What stands in the status of objects.
     #[serde(default)]
     pub status: Vec<WantedStatus>,
@@ -171,7 +176,12 @@ impl World {
 impl Vector {
     /// Number of assertions.
     pub fn checks(&self) -> usize {
-        self.requests.len() + self.status.len() + self.diagnostics.len() + self.hidden.len() + usize::from(self.clean)
+        self.requests.len()
+            + self.connections.len()
+            + self.status.len()
+            + self.diagnostics.len()
+            + self.hidden.len()
+            + usize::from(self.clean)
     }
 
     /// Compiles the manifests and checks everything; says what is wrong.
@@ -186,6 +196,10 @@ impl Vector {
         for asked in &self.requests {
             let told = asked.check(&self.world.place, &compiled.table).unwrap_or_else(|error| vec![error]);
             wrong.extend(told.into_iter().map(|told| format!("{}: {told}", asked.name())));
+        }
+        for connected in &self.connections {
+            let told = connected.check(&self.world.place, &compiled.table).unwrap_or_else(|error| vec![error]);
+            wrong.extend(told.into_iter().map(|told| format!("{}: {told}", connected.name())));
         }
         wrong.extend(self.findings(&loaded, &compiled));
         wrong

@@ -22,6 +22,33 @@ pub struct Place {
     pub port: Option<u16>,
     /// The authority.
     pub authority: Option<String>,
+    /// In a mesh, instead of a Gateway: `namespace/name` of the Service.
+    pub service: Option<String>,
+    /// In a mesh: namespace of the client.
+    pub client: Option<String>,
+}
+
+impl Place {
+    /// The place in a table; none for a Service that no route has as parent.
+    ///
+    /// # Errors
+    ///
+    /// What is not there.
+    pub(super) fn find(&self, table: &Table, udp: bool) -> Result<Option<gatewright::Place>, String> {
+        let number = self.port.ok_or("no port is named")?;
+        if let Some(service) = &self.service {
+            let (namespace, name) = service.split_once('/').ok_or_else(|| format!("`{service}` is not namespace/name"))?;
+            let client = self.client.as_deref().ok_or("no namespace of the client is named")?;
+            let frontend = table.find_frontend(client, namespace, name, number);
+            return Ok(frontend.map(|frontend| gatewright::Place::Service(frontend.id)));
+        }
+        let name = self.gateway.as_ref().ok_or("no Gateway is named")?;
+        let gateway = name.split_once('/').and_then(|(namespace, name)| table.find_gateway(namespace, name));
+        let gateway = gateway.ok_or_else(|| format!("no Gateway `{name}` is accepted"))?;
+        let port = if udp { table.find_udp_port(gateway.id, number) } else { table.find_port(gateway.id, number) };
+        let port = port.ok_or_else(|| format!("the Gateway has no port {number}"))?;
+        Ok(Some(gatewright::Place::Port(port.id)))
+    }
 }
 
 /// A request with the decision that is wanted.
@@ -34,6 +61,10 @@ pub struct Asked {
     pub gateway: Option<String>,
     /// The listener's port.
     pub port: Option<u16>,
+    /// In a mesh, instead of a Gateway: `namespace/name` of the Service.
+    pub service: Option<String>,
+    /// In a mesh: namespace of the client.
+    pub client: Option<String>,
     /// The scheme that the client names.
     pub scheme: Option<String>,
     /// The server name of the TLS handshake.
@@ -69,6 +100,11 @@ fn get() -> String {
     "GET".to_owned()
 }
 
+/// The middle of the nth of equal pieces: nothing is rounded at their edges.
+pub(super) fn nth_pick(n: u64, of: u64) -> u64 {
+    u64::try_from((u128::from(2 * n + 1) << 63) / u128::from(of)).unwrap_or(u64::MAX)
+}
+
 /// How many of some picks go where.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,7 +121,7 @@ pub struct Shares {
     pub tolerance: u64,
 }
 
-/// One of the three.
+/// One of these.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
@@ -95,6 +131,9 @@ pub struct Answer {
     pub redirect: Option<WantedRedirect>,
     /// An answer of the gateway.
     pub respond: Option<WantedRespond>,
+    /// In a mesh: no route has the Service as parent, and the request passes through unmodified.
+    #[serde(default)]
+    pub pass_through: bool,
 }
 
 /// What is forwarded.
@@ -180,8 +219,10 @@ impl Asked {
     /// What cannot be asked.
     pub fn check(&self, place: &Place, table: &Table) -> Result<Vec<String>, String> {
         let headers = fields(&self.headers)?;
-        let request = self.request(place, table, &headers)?;
         let mut differ = Differences::default();
+        let request = self.request(place, table, &headers)?;
+        differ.equal("whether it passes through", request.is_none(), self.expect.pass_through);
+        let Some(request) = request else { return Ok(differ.0) };
         if let Some(shares) = &self.shares {
             shares.check(&request, table, &mut differ);
             return Ok(differ.0);
@@ -193,13 +234,13 @@ impl Asked {
             differ.equal("the rule", rule.as_str(), wanted);
         }
         match (&decision, &self.expect) {
-            (Decision::Forward(got), Answer { forward: Some(wanted), redirect: None, respond: None }) => {
+            (Decision::Forward(got), Answer { forward: Some(wanted), redirect: None, respond: None, .. }) => {
                 wanted.check(got, self, &headers, table, &mut differ)?;
             }
-            (Decision::Redirect(got), Answer { forward: None, redirect: Some(wanted), respond: None }) => {
+            (Decision::Redirect(got), Answer { forward: None, redirect: Some(wanted), respond: None, .. }) => {
                 wanted.check(got, self, &mut differ)?
             }
-            (Decision::Respond(got), Answer { forward: None, redirect: None, respond: Some(wanted) }) => {
+            (Decision::Respond(got), Answer { forward: None, redirect: None, respond: Some(wanted), .. }) => {
                 wanted.check(got, self, &mut differ)?
             }
             _ => differ.0.push(format!("the answer is `{}`, expected {:?}", table.report(&decision), self.expect)),
@@ -210,11 +251,11 @@ impl Asked {
     /// The rule that the request wins, if it wins one.
     pub fn winner(&self, place: &Place, table: &Table) -> Option<RuleId> {
         let headers = fields(&self.headers).ok()?;
-        let request = self.request(place, table, &headers).ok()?;
+        let request = self.request(place, table, &headers).ok()??;
         table.decide(&request, Pick(self.pick)).matched().map(|matched| matched.rule)
     }
 
-    fn request<'a>(&'a self, place: &'a Place, table: &Table, headers: &'a HeaderMap) -> Result<Request<'a>, String> {
+    fn request<'a>(&'a self, place: &'a Place, table: &Table, headers: &'a HeaderMap) -> Result<Option<Request<'a>>, String> {
         let authority = match (self.no_authority.as_deref(), self.authority.as_ref().or(place.authority.as_ref())) {
             (None, Some(authority)) => Authority::Given(authority.as_bytes()),
             (None, None) => return Err("the request has no authority".to_owned()),
@@ -223,23 +264,27 @@ impl Asked {
             (Some("ambiguous"), _) => Authority::Ambiguous,
             (Some(other), _) => return Err(format!("no_authority: `{other}`")),
         };
-        Ok(Request {
-            arrival: self.arrival(place, table)?,
+        let Some(arrival) = self.arrival(place, table)? else { return Ok(None) };
+        Ok(Some(Request {
+            arrival,
             method: &self.method,
             scheme: self.scheme.as_deref(),
             authority,
             target: self.target.as_bytes(),
             headers,
-        })
+        }))
     }
 
-    fn arrival<'a>(&'a self, place: &Place, table: &Table) -> Result<Arrival<'a>, String> {
-        let name = self.gateway.as_ref().or(place.gateway.as_ref()).ok_or("the request names no Gateway")?;
-        let number = self.port.or(place.port).ok_or("the request names no port")?;
-        let gateway = name.split_once('/').and_then(|(namespace, name)| table.find_gateway(namespace, name));
-        let gateway = gateway.ok_or_else(|| format!("no Gateway `{name}` is accepted"))?;
-        let port = table.find_port(gateway.id, number).ok_or_else(|| format!("the Gateway has no port {number}"))?;
-        Ok(Arrival { port: port.id, sni: self.sni.as_deref(), listener: None })
+    /// Where it arrives; none when the traffic of a mesh passes through.
+    fn arrival<'a>(&'a self, place: &Place, table: &Table) -> Result<Option<Arrival<'a>>, String> {
+        let at = Place {
+            gateway: self.gateway.clone().or_else(|| place.gateway.clone()),
+            port: self.port.or(place.port),
+            authority: None,
+            service: self.service.clone().or_else(|| place.service.clone()),
+            client: self.client.clone().or_else(|| place.client.clone()),
+        };
+        Ok(at.find(table, false)?.map(|place| Arrival { place, sni: self.sni.as_deref(), listener: None }))
     }
 }
 
@@ -366,8 +411,7 @@ impl Shares {
         let mut got = BTreeMap::<String, u64>::new();
         let mut mirrored = BTreeMap::<String, u64>::new();
         for n in 0..self.picks {
-            // The middle of the nth of equal pieces: no rounding at their edges.
-            let pick = u64::try_from((u128::from(2 * n + 1) << 63) / u128::from(self.picks)).unwrap_or(u64::MAX);
+            let pick = nth_pick(n, self.picks);
             let to = match table.decide(request, Pick(pick)) {
                 Decision::Forward(forward) => {
                     for id in forward.mirrors.iter() {

@@ -1,0 +1,179 @@
+//! Connections and flows: what arrives, what is wanted, and the comparison.
+
+use std::collections::BTreeMap;
+
+use gatewright::connection::{ConnectionDecision, ConnectionReport};
+use gatewright::{Arrival, Pick, Table};
+use serde::Deserialize;
+
+use super::differences::Differences;
+use super::request::{Place, nth_pick};
+use super::status::object_name;
+
+/// A connection, or the first datagram of a flow, with the decision that is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connected {
+    /// What it shows, if it does not say it itself.
+    pub name: Option<String>,
+    /// `namespace/name` of the Gateway.
+    pub gateway: Option<String>,
+    /// The listener's port.
+    pub port: Option<u16>,
+    /// In a mesh, instead of a Gateway: `namespace/name` of the Service.
+    pub service: Option<String>,
+    /// In a mesh: namespace of the client.
+    pub client: Option<String>,
+    /// `tcp` or `udp`.
+    #[serde(default)]
+    pub transport: Transport,
+    /// The server name of the TLS handshake.
+    pub sni: Option<String>,
+    /// Where in the shares of the backends.
+    #[serde(default)]
+    pub pick: u64,
+    /// Instead of one answer: how many of some evenly spread picks go where.
+    pub shares: Option<ConnectionShares>,
+    /// The answer.
+    #[serde(default)]
+    pub expect: WantedConnection,
+    /// The route that wins: `Kind namespace/name`.
+    pub route: Option<String>,
+}
+
+/// The transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// How many of some picks go where.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionShares {
+    /// Number of picks, evenly spread.
+    pub picks: u64,
+    /// Backend, or reason of a rejection, to number of picks.
+    pub to: BTreeMap<String, u64>,
+}
+
+/// One of these.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedConnection {
+    /// HTTP is served.
+    pub http: Option<WantedHttp>,
+    /// Joined to a backend.
+    pub forward: Option<WantedStream>,
+    /// Closed, or the datagram dropped.
+    pub reject: Option<WantedReject>,
+    /// In a mesh: it passes through unmodified.
+    #[serde(default)]
+    pub pass_through: bool,
+}
+
+/// HTTP is served.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedHttp {
+    /// Name of the listener that the server name chose; absent without TLS.
+    listener: Option<String>,
+}
+
+/// Joined to a backend.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedStream {
+    backend: String,
+    /// `none`, `passthrough` or `terminate`.
+    tls: Option<String>,
+}
+
+/// Closed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedReject {
+    reason: Option<String>,
+}
+
+impl Connected {
+    /// The connection for a person.
+    pub fn name(&self) -> String {
+        let line = format!("connection to {} {}", self.port.unwrap_or(0), self.sni.as_deref().unwrap_or("-"));
+        self.name.as_ref().map_or_else(|| line.clone(), |name| format!("`{name}` ({line})"))
+    }
+
+    /// Decides and compares; what differs, as sentences.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be asked.
+    pub fn check(&self, place: &Place, table: &Table) -> Result<Vec<String>, String> {
+        let at = Place {
+            gateway: self.gateway.clone().or_else(|| place.gateway.clone()),
+            port: self.port.or(place.port),
+            authority: None,
+            service: self.service.clone().or_else(|| place.service.clone()),
+            client: self.client.clone().or_else(|| place.client.clone()),
+        };
+        let mut differ = Differences::default();
+        let found = at.find(table, self.transport == Transport::Udp)?;
+        differ.equal("whether it passes through", found.is_none(), self.expect.pass_through);
+        let Some(place) = found else { return Ok(differ.0) };
+        let arrival = Arrival { place, sni: self.sni.as_deref(), listener: None };
+        if let Some(shares) = &self.shares {
+            shares.check(&arrival, table, &mut differ);
+            return Ok(differ.0);
+        }
+        let decision = table.decide_connection(&arrival, Pick(self.pick));
+        let report = table.connection_report(&decision);
+        differ.equal("the explained decision", &table.explain_connection(&arrival, Pick(self.pick)).decision, &report);
+        self.compare(&decision, &report, table, &mut differ);
+        Ok(differ.0)
+    }
+
+    fn compare(&self, decision: &ConnectionDecision, report: &ConnectionReport, table: &Table, differ: &mut Differences) {
+        match (decision, report, &self.expect) {
+            (ConnectionDecision::Http { listener }, _, WantedConnection { http: Some(wanted), .. }) => {
+                let listener = listener.and_then(|id| table.listener(id)).map(|listener| &*listener.name);
+                differ.equal("the listener", listener, wanted.listener.as_deref());
+            }
+            (_, ConnectionReport::Forward { backend, tls, route, .. }, WantedConnection { forward: Some(wanted), .. }) => {
+                differ.equal("the backend", &backend.to_string(), &wanted.backend);
+                if let Some(wanted) = &wanted.tls {
+                    differ.equal("what is done with TLS", *tls, wanted.as_str());
+                }
+                if let Some(wanted) = &self.route {
+                    differ.equal("the route", &object_name(route), wanted);
+                }
+            }
+            (_, ConnectionReport::Reject { reason, .. }, WantedConnection { reject: Some(wanted), .. }) => {
+                if let Some(wanted) = &wanted.reason {
+                    differ.equal("the reason", *reason, wanted.as_str());
+                }
+            }
+            _ => differ.0.push(format!("the answer is `{report}`, expected {:?}", self.expect)),
+        }
+    }
+}
+
+impl ConnectionShares {
+    fn check(&self, arrival: &Arrival<'_>, table: &Table, differ: &mut Differences) {
+        let mut got = BTreeMap::<String, u64>::new();
+        for n in 0..self.picks {
+            let decision = table.decide_connection(arrival, Pick(nth_pick(n, self.picks)));
+            let to = match table.connection_report(&decision) {
+                ConnectionReport::Forward { backend, .. } => backend.to_string(),
+                ConnectionReport::Reject { reason, .. } => reason.to_owned(),
+                other => other.to_string(),
+            };
+            *got.entry(to).or_default() += 1;
+        }
+        differ.equal("the list of shares", &got, &self.to);
+    }
+}
