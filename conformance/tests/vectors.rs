@@ -9,7 +9,7 @@ fn main() {
     let vectors = vectors::read(&vectors::folder()).unwrap_or_else(|error| panic!("{error}"));
     assert!(!vectors.is_empty(), "no vectors");
     let trial = |vector: vectors::Vector| {
-        Trial::test(format!("{}::{}", vector.world.file, vector.id), move || {
+        Trial::test(vector.name(), move || {
             let wrong = vector.run();
             if wrong.is_empty() { Ok(()) } else { Err(format!("{} {:?}\n{}", vector.about, vector.rules, wrong.join("\n")).into()) }
         })

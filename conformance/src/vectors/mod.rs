@@ -45,7 +45,7 @@ pub struct File {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vector {
-    /// Unique among all vectors.
+    /// Unique in its file.
     pub id: String,
     /// What it shows.
     pub about: String,
@@ -111,11 +111,11 @@ pub fn folder() -> PathBuf {
 /// The first file that cannot be read or that breaks the format.
 pub fn read(folder: &Path) -> Result<Vec<Vector>, String> {
     let mut vectors = Vec::new();
-    let mut ids = BTreeSet::new();
     for path in files(folder)? {
         let name = path.strip_prefix(folder).unwrap_or(&path).with_extension("").display().to_string();
         let text = text(&path)?;
         let file: File = serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut ids = BTreeSet::new();
         for mut vector in file.vectors {
             if !ids.insert(vector.id.clone()) {
                 return Err(format!("{name}: the id `{}` is taken", vector.id));
@@ -174,6 +174,11 @@ impl World {
 }
 
 impl Vector {
+    /// The name by which it is cited: `file::id`.
+    pub fn name(&self) -> String {
+        format!("{}::{}", self.world.file, self.id)
+    }
+
     /// Number of assertions.
     pub fn checks(&self) -> usize {
         self.requests.len()

@@ -349,14 +349,14 @@ impl WantedForward {
             }
         }
         if let Some(wanted) = &self.session {
-            let Some(got) = got.session else { return Err("no session".to_owned()) };
+            let Some(got) = got.session.map(|session| session.persistence()) else { return Err("no session".to_owned()) };
             let carrier = match got.carrier() {
                 SessionCarrier::Cookie => "cookie",
                 SessionCarrier::Header => "header",
             };
             differ.equal("the carrier of the session", carrier, &wanted.carrier);
             if let Some(wanted) = &wanted.name {
-                differ.equal("the name of the session", got.name(), Some(wanted));
+                differ.equal("the name of the session", got.name(), wanted);
             }
             differ.equal("whether the session is permanent", got.is_permanent(), wanted.permanent);
             if let Some(wanted) = &wanted.absolute_timeout {
