@@ -75,13 +75,13 @@ async fn traffic(row: &Row, live: &Live) -> Result<Vec<String>, Failed> {
 }
 
 async fn observe(row: &Row, live: &Live) -> Result<Observed, Failed> {
-    let address = live.port(row.gateway.namespace.as_deref().unwrap_or_default(), &row.gateway.name, row.port);
-    let host = row.request.host.replace("{GATEWAY_ADDRESS}", "192.0.2.1");
+    let address = live.port(row.gateway.namespace(), &row.gateway.name, row.port);
+    let host = &row.request.host;
     let set: Vec<_> = row.request.backend_set_response_headers.iter().map(|(name, value)| format!("{name}:{value}")).collect();
     let set = set.join(",");
     let mut headers: Vec<(&str, &str)> = row.request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     headers.push(("X-Echo-Set-Header", &set));
-    let answer = fetch(address, &row.request.method, &host, &row.request.path, &headers, b"").await?;
+    let answer = fetch(address, &row.request.method, host, &row.request.path, &headers, b"").await?;
     let forwarded = answer.echo().map(|echo| Forwarded {
         namespace: echo.namespace.clone(),
         pod: echo.pod.clone(),
@@ -89,6 +89,7 @@ async fn observe(row: &Row, live: &Live) -> Result<Observed, Failed> {
         host: echo.host.clone(),
         path: echo.path.clone(),
         headers: fields(&echo),
+        ..Forwarded::default()
     });
-    Ok(Observed { status: answer.status.as_u16(), grpc: None, headers: answer.headers, forwarded })
+    Ok(Observed { status: answer.status.as_u16(), headers: answer.headers, forwarded, ..Observed::default() })
 }

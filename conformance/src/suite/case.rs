@@ -5,7 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::row::Row;
+use super::state::USABLE_ADDRESS;
 
 /// One case.
 #[derive(Debug, Deserialize)]
@@ -23,7 +27,7 @@ pub struct Case {
     #[serde(default)]
     pub profiles: Vec<Profile>,
     #[serde(default)]
-    pub conditions_to_run: Option<BTreeMap<String, Vec<String>>>,
+    pub conditions_to_run: ConditionsToRun,
     pub base: Vec<String>,
     pub steps: Vec<Step>,
     #[serde(default)]
@@ -35,25 +39,46 @@ pub struct Case {
     pub folder: PathBuf,
 }
 
-#[derive(Debug, Deserialize)]
+/// A conformance profile that counts a case, and at which level.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     pub name: String,
     pub level: String,
 }
 
+/// Features that decide whether a case runs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConditionsToRun {
+    #[serde(default)]
+    pub only_if_supported: Vec<String>,
+    #[serde(default)]
+    pub only_if_unsupported: Vec<String>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     pub step: u32,
-    pub action: String,
+    pub action: Action,
     #[serde(default)]
     pub manifests: Option<String>,
     #[serde(default)]
     pub objects: Vec<Named>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Apply,
+    Create,
+    Replace,
+    Delete,
+}
+
+/// An object, or a part of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Named {
     #[serde(default)]
@@ -67,7 +92,20 @@ pub struct Named {
     pub section_name: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+impl Named {
+    /// The namespace; empty for an object without one.
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace(), self.name)
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WantedCondition {
     #[serde(rename = "type")]
@@ -76,14 +114,15 @@ pub struct WantedCondition {
     pub reason: Option<String>,
 }
 
+/// One entry of `status`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatusCheck {
     pub id: String,
     pub step: u32,
-    pub check: String,
+    pub check: Check,
     #[serde(default)]
-    pub resource: Option<Named>,
+    pub resource: Named,
     #[serde(default)]
     pub namespaces: Vec<String>,
     #[serde(default)]
@@ -93,11 +132,54 @@ pub struct StatusCheck {
     #[serde(default)]
     pub controller_name: Option<String>,
     #[serde(default)]
+    pub ancestor_ref: Option<Named>,
+    #[serde(default)]
     pub conditions: Vec<WantedCondition>,
     #[serde(default)]
     pub listener: Option<String>,
     #[serde(default)]
     pub listeners: Vec<WantedListener>,
+    #[serde(default)]
+    pub count: Option<usize>,
+    #[serde(default)]
+    pub contains: Vec<String>,
+    #[serde(default)]
+    pub not_contains: Vec<String>,
+    #[serde(default)]
+    pub type_as_in_spec: bool,
+    #[serde(default)]
+    pub since_step: Option<u32>,
+    /// The keys of `generated_resources`: objects that a controller makes in its cluster.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    #[serde(default)]
+    pub selector: BTreeMap<String, String>,
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    #[serde(default)]
+    pub labels_include: BTreeMap<String, String>,
+    #[serde(default)]
+    pub annotations_include: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    NamespacesReady,
+    GatewayAddress,
+    GatewayAddresses,
+    RouteParent,
+    RouteCondition,
+    PolicyCondition,
+    ResourceCondition,
+    ListenerConditions,
+    ListenersExact,
+    AttachedListenerSets,
+    ZeroRoutes,
+    NoAcceptedParents,
+    ObservedGenerationCurrent,
+    GenerationChanged,
+    GeneratedResources,
 }
 
 #[derive(Debug, Deserialize)]
@@ -117,166 +199,8 @@ pub struct Kind {
     pub kind: String,
 }
 
-/// One row of traffic.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Row {
-    pub id: String,
-    pub step: u32,
-    pub protocol: String,
-    pub gateway: Named,
-    pub port: u16,
-    #[serde(default)]
-    pub port_from_listener: Option<String>,
-    pub request: RowRequest,
-    pub expect: Expect,
-    #[serde(default)]
-    pub distribution: Option<Distribution>,
-    #[serde(default)]
-    pub repeat: Option<Repeat>,
-    #[serde(default)]
-    pub request_jitter: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RowRequest {
-    pub method: String,
-    pub host: String,
-    pub path: String,
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    #[serde(default)]
-    pub follow_redirects: bool,
-    #[serde(default)]
-    pub backend_set_response_headers: BTreeMap<String, String>,
-    #[serde(default)]
-    pub grpc: Option<GrpcName>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GrpcName {
-    pub service: String,
-    pub method: String,
-}
-
-/// What a row expects.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Expect {
-    pub outcome: String,
-    #[serde(default)]
-    pub status: Vec<u16>,
-    #[serde(default)]
-    pub grpc_code: Option<GrpcCode>,
-    #[serde(default)]
-    pub answered_by: Option<String>,
-    #[serde(default)]
-    pub backend: Option<WantedBackend>,
-    #[serde(default)]
-    pub forwarded: Option<WantedForwarded>,
-    #[serde(default)]
-    pub forwarded_header_names_backend: Option<String>,
-    #[serde(default)]
-    pub response_headers: BTreeMap<String, String>,
-    #[serde(default)]
-    pub response_headers_any_of: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    pub response_absent_headers: Vec<String>,
-    #[serde(default)]
-    pub ignore_spaces_in_header_values: bool,
-    #[serde(default)]
-    pub redirect: Option<WantedRedirect>,
-    /// Stated upstream, compared by nobody.
-    #[serde(default)]
-    pub unchecked: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GrpcCode {
-    pub number: u8,
-    pub name: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WantedBackend {
-    pub namespace: Option<String>,
-    pub name: Option<String>,
-    #[serde(rename = "match")]
-    pub match_: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WantedForwarded {
-    #[serde(default)]
-    pub method: Option<String>,
-    #[serde(default)]
-    pub host: Option<String>,
-    #[serde(default)]
-    pub path: Option<String>,
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    #[serde(default)]
-    pub absent_headers: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WantedRedirect {
-    pub scheme: String,
-    pub host: Option<String>,
-    pub port: Option<StringOrNumber>,
-    pub path: String,
-}
-
-/// A port, written either way.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub enum StringOrNumber {
-    Number(u16),
-    Text(String),
-}
-
-impl std::fmt::Display for StringOrNumber {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Text(text) => text.fmt(f),
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Distribution {
-    pub requests: u32,
-    pub concurrency: u32,
-    pub tolerance: f64,
-    pub max_attempts: u32,
-    pub expected: Vec<Fraction>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fraction {
-    pub name: String,
-    pub fraction: f64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Repeat {
-    pub count: u32,
-    pub concurrency: u32,
-    pub all_must_match: bool,
-}
-
 impl Case {
-    /// Reads a case of the suite.
+    /// Reads a case of the suite, with values for the placeholders of its rows.
     ///
     /// # Errors
     ///
@@ -285,16 +209,38 @@ impl Case {
         let folder = suite.join("cases").join(name);
         let file = folder.join("case.yaml");
         let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let case: Self = serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+        let tell = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+        let mut value: Value = serde_saphyr::from_str(&text).map_err(|error| tell(&error))?;
+        for row in value["traffic"].as_array_mut().into_iter().flatten() {
+            let token = format!("{name}-{}", row["id"].as_str().unwrap_or_default());
+            fill_in(row, &token);
+        }
+        let case: Self = serde_json::from_value(value).map_err(|error| tell(&error))?;
         Ok(Self { folder, ..case })
     }
 }
 
-/// The cases that the suite's summary calls pure decisions on HTTPRoute and GRPCRoute, without ListenerSet.
-pub fn pure_cases(suite: &Path) -> Vec<String> {
-    let summary = std::fs::read_to_string(suite.join("SUMMARY.md")).unwrap_or_default();
-    let section = summary.split("\n## Pure decision").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
-    let rows = section.lines().filter(|line| line.starts_with("| ") && !line.contains("ListenerSet"));
-    let names = rows.filter_map(|line| line.split('|').nth(1)).map(str::trim);
-    names.filter(|name| !matches!(*name, "case" | "---")).map(str::to_owned).collect()
+/// Gives the placeholders of a row their values; each row has a token of its own.
+fn fill_in(value: &mut Value, token: &str) {
+    match value {
+        Value::String(text) => {
+            *text = text.replace("{UUID}", token).replace("{ANY}", "any").replace("{GATEWAY_ADDRESS}", USABLE_ADDRESS);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| fill_in(item, token)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| fill_in(value, token)),
+        _ => {}
+    }
+}
+
+/// The names of all cases, in order.
+///
+/// # Errors
+///
+/// A folder that cannot be read.
+pub fn cases(suite: &Path) -> Result<Vec<String>, String> {
+    let folder = suite.join("cases");
+    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
 }

@@ -1,11 +1,18 @@
-//! The upstream conformance suite as data: cases, the state of each step, and the checks of status and traffic.
+//! The upstream conformance suite as data: the cases, the state of each step, and the checks of status and traffic.
 
 mod case;
+mod certificates;
+mod exchange;
+mod observed;
+mod pods;
+mod proxy;
+mod row;
+mod run;
 mod state;
 mod status;
-mod traffic;
 
-pub use case::{Case, Expect, Row, StatusCheck, pure_cases};
+pub use case::{Case, Named, Profile, StatusCheck, cases};
+pub use observed::{Forwarded, Observed, Refused, SeenTls, check_row};
+pub use row::{Expect, Outcome, Protocol, Row};
+pub use run::{CaseResult, PartialRow, Skipped, run_all, run_case};
 pub use state::{CONTROLLER, State};
-pub use status::check_status;
-pub use traffic::{Forwarded, Observed, check_row};

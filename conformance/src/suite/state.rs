@@ -1,21 +1,41 @@
-//! The objects of a cluster after each step of a case.
+//! The objects of a cluster after each step of a case, as an API server keeps them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use gatewright::load::Loader;
-use gatewright::{Compiled, MissingServices, Options, Resources, compile};
+use gatewright::resource::status::GatewayStatusAddress;
+use gatewright::{Compiled, Feature, MissingServices, Options, Resources, compile};
+use serde_json::{Value, json};
 
-use super::case::{Case, Named};
+use super::case::{Action, Case, Named};
+use super::certificates::Certificates;
+use super::pods;
 
 /// Name of the controller under test.
 pub const CONTROLLER: &str = "gatewright.dev/conformance";
+/// The address that the gateway under test has.
+pub(super) const USABLE_ADDRESS: &str = "192.0.2.1";
+/// Whether the library assigns addresses to Gateways.
+pub(super) const ADDRESSES_ARE_ASSIGNED: bool = false;
+const UNUSABLE_ADDRESS: &str = "203.0.113.1";
 const CLASS: &str = "gatewright";
 
 /// The objects of a cluster.
 #[derive(Debug)]
 pub struct State {
-    /// The objects, each a manifest.
-    documents: Vec<(Identity, String)>,
+    /// In the order of their creation.
+    objects: Vec<Stored>,
+    created: u32,
+    /// The generation of each object after each step.
+    generations: BTreeMap<u32, BTreeMap<Identity, i64>>,
+    certificates: Certificates,
+}
+
+#[derive(Debug)]
+struct Stored {
+    identity: Identity,
+    object: Value,
 }
 
 /// Kind, namespace and name.
@@ -28,15 +48,23 @@ impl State {
     ///
     /// Files that cannot be read.
     pub fn base(suite: &Path, case: &Case) -> Result<Self, String> {
-        let mut state = Self { documents: Vec::new() };
+        let certificates = Certificates::read(&read(&suite.join("base-generated.yaml"))?)?;
+        let mut state = Self { objects: Vec::new(), created: 0, generations: BTreeMap::new(), certificates };
+        let class = json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": CLASS}, "spec": {"controllerName": CONTROLLER}
+        });
+        state.put(class)?;
         for base in &case.base {
-            state.apply(&read(&suite.join(base))?);
+            for object in state.read_objects(&suite.join(base))? {
+                state.put(object)?;
+            }
         }
-        let class = format!(
-            "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {{name: {CLASS}}}\nspec: {{controllerName: {CONTROLLER}}}\n"
-        );
-        state.apply(&class);
-        state.apply(&certificates(&read(&suite.join("base-generated.yaml"))?));
+        // The cases of meshes have no use for certificates.
+        if case.base.iter().any(|base| base.starts_with("base")) {
+            for object in state.certificates.objects().collect::<Vec<_>>() {
+                state.put(object)?;
+            }
+        }
         Ok(state)
     }
 
@@ -44,52 +72,174 @@ impl State {
     ///
     /// # Errors
     ///
-    /// Files that cannot be read, and actions that are not known.
+    /// Files that cannot be read, and steps that do not fit the objects that are there.
     pub fn step(&mut self, case: &Case, number: u32) -> Result<(), String> {
         for step in case.steps.iter().filter(|step| step.step == number) {
-            match step.action.as_str() {
-                "apply" | "create" | "replace" => {
-                    let name = step.manifests.as_deref().ok_or("a step without manifests")?;
-                    self.apply(&read(&case.folder.join(name))?);
-                }
-                "delete" => {
-                    for object in &step.objects {
-                        self.delete(object)?;
+            if step.action == Action::Delete {
+                for object in &step.objects {
+                    let before = self.objects.len();
+                    self.objects.retain(|stored| stored.identity != identity_of(object));
+                    if self.objects.len() == before {
+                        return Err(format!("nothing to delete: {object}"));
                     }
                 }
-                other => return Err(format!("unknown action `{other}`")),
+                continue;
             }
+            let name = step.manifests.as_deref().ok_or("a step without manifests")?;
+            let objects = self.read_objects(&case.folder.join(name))?;
+            if step.action != Action::Apply {
+                let given: Vec<_> = objects.iter().map(identity).collect();
+                let named: Vec<_> = step.objects.iter().map(identity_of).collect();
+                if given != named {
+                    return Err(format!("{name} has {given:?}, the step names {named:?}"));
+                }
+                if let Some(object) = step.objects.iter().find(|o| self.object(o).is_some() != (step.action == Action::Replace)) {
+                    return Err(format!("{:?}: {object}", step.action));
+                }
+            }
+            for object in objects {
+                self.put(object)?;
+            }
+        }
+        let generations = self.objects.iter().filter_map(|stored| Some((stored.identity.clone(), generation_of(&stored.object)?)));
+        self.generations.insert(number, generations.collect());
+        Ok(())
+    }
+
+    /// The objects of a file, with values for the placeholders.
+    fn read_objects(&self, path: &Path) -> Result<Vec<Value>, String> {
+        let text = read(path)?;
+        let mut objects = Vec::new();
+        for document in text.split("\n---") {
+            let document = document.trim_start_matches("---");
+            let object: Value = serde_saphyr::from_str(document).map_err(|error| format!("{}: {error}", path.display()))?;
+            objects.push(self.fill_in(object)?);
+        }
+        // `null` stands for no object.
+        objects.retain(|object| !object.is_null());
+        Ok(objects)
+    }
+
+    fn fill_in(&self, value: Value) -> Result<Value, String> {
+        Ok(match value {
+            Value::String(text) => Value::String(self.placeholder(&text)?.unwrap_or(text)),
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.fill_in(item)).collect::<Result<_, _>>()?),
+            Value::Object(fields) => {
+                Value::Object(fields.into_iter().map(|(name, value)| Ok((name, self.fill_in(value)?))).collect::<Result<_, String>>()?)
+            }
+            other => other,
+        })
+    }
+
+    fn placeholder(&self, text: &str) -> Result<Option<String>, String> {
+        let argument = |name: &str| text.strip_prefix('{')?.strip_suffix('}')?.strip_prefix(name)?.strip_prefix(':');
+        let value = match text {
+            "{GATEWAY_CLASS_NAME}" => CLASS.to_owned(),
+            "{GATEWAY_CONTROLLER_NAME}" => CONTROLLER.to_owned(),
+            "PLACEHOLDER_USABLE_ADDRS" => USABLE_ADDRESS.to_owned(),
+            "PLACEHOLDER_UNUSABLE_ADDRS" => UNUSABLE_ADDRESS.to_owned(),
+            _ => {
+                let pod = |path: &str, ipv6: bool| {
+                    let mut parts = path.split('/');
+                    let (namespace, deployment, n) = (parts.next()?, parts.next()?, parts.next()?.parse::<usize>().ok()?);
+                    let pod = self.pods().into_iter().filter(|pod| pod.is_of(namespace, deployment)).nth(n)?;
+                    Some(if ipv6 { pod.ipv6().to_string() } else { pod.ipv4().to_string() })
+                };
+                let found = if let Some(name) = argument("CA_CERTIFICATE") {
+                    self.certificates.ca(name)
+                } else if let Some(path) = argument("POD_IPV4") {
+                    pod(path, false)
+                } else if let Some(path) = argument("POD_IPV6") {
+                    pod(path, true)
+                } else {
+                    return if text.starts_with('{') && text.ends_with('}') {
+                        Err(format!("unknown placeholder {text}"))
+                    } else {
+                        Ok(None)
+                    };
+                };
+                found.ok_or_else(|| format!("no value for {text}"))?
+            }
+        };
+        Ok(Some(value))
+    }
+
+    /// The value of a text of a case: the text, unless it is a placeholder.
+    pub(super) fn value(&self, text: &str) -> String {
+        self.placeholder(text).ok().flatten().unwrap_or_else(|| text.to_owned())
+    }
+
+    /// Writes an object as an API server does: the generation is raised with every change, the time of creation
+    /// stays. Generations start at different numbers, so that a condition that speaks of another object is seen.
+    fn put(&mut self, mut object: Value) -> Result<(), String> {
+        let identity = identity(&object);
+        if identity.0.is_empty() || identity.2.is_empty() {
+            return Err(format!("an object without kind or name: {object}"));
+        }
+        let known = self.objects.iter_mut().find(|stored| stored.identity == identity);
+        let (generation, created) = match &known {
+            Some(old) => {
+                let changed = content(&old.object) != content(&object);
+                let generation = generation_of(&old.object).unwrap_or(0) + i64::from(changed);
+                (generation, old.object["metadata"]["creationTimestamp"].clone())
+            }
+            None => {
+                self.created += 1;
+                let time = format!("2026-01-01T{:02}:{:02}:{:02}Z", self.created / 3600, self.created / 60 % 60, self.created % 60);
+                (1 + i64::from(self.created) * 3, Value::String(time))
+            }
+        };
+        object["metadata"]["generation"] = json!(generation);
+        object["metadata"]["creationTimestamp"] = created;
+        match known {
+            Some(old) => old.object = object,
+            None => self.objects.push(Stored { identity, object }),
         }
         Ok(())
     }
 
-    fn apply(&mut self, text: &str) {
-        let text = text.replace("{GATEWAY_CLASS_NAME}", CLASS).replace("{GATEWAY_CONTROLLER_NAME}", CONTROLLER);
-        for document in text.split("\n---") {
-            let document = document.trim_start_matches("---");
-            let identity = identity(document);
-            self.documents.retain(|(other, _)| *other != identity || identity.2.is_empty());
-            self.documents.push((identity, document.to_owned()));
-        }
+    /// An object by kind, namespace and name.
+    pub(super) fn object(&self, named: &Named) -> Option<&Value> {
+        let identity = identity_of(named);
+        self.objects.iter().find(|stored| stored.identity == identity).map(|stored| &stored.object)
     }
 
-    fn delete(&mut self, object: &Named) -> Result<(), String> {
-        let before = self.documents.len();
-        let namespace = object.namespace.as_deref().unwrap_or_default();
-        self.documents
-            .retain(|((kind, of, name), _)| (kind.as_str(), of.as_str(), name.as_str()) != (&object.kind, namespace, &object.name));
-        if self.documents.len() == before { Err(format!("nothing to delete: {object:?}")) } else { Ok(()) }
+    /// The objects of a kind.
+    pub(super) fn objects_of<'s>(&'s self, kind: &'s str) -> impl Iterator<Item = &'s Value> {
+        self.objects.iter().filter(move |stored| stored.identity.0 == kind).map(|stored| &stored.object)
     }
 
-    /// The objects as resources.
+    /// `metadata.generation` of an object.
+    pub(super) fn generation(&self, named: &Named) -> Option<i64> {
+        generation_of(self.object(named)?)
+    }
+
+    /// `metadata.generation` of an object after a step.
+    pub(super) fn generation_after(&self, step: u32, named: &Named) -> Option<i64> {
+        self.generations.get(&step)?.get(&identity_of(named)).copied()
+    }
+
+    /// The pods that the Deployments run.
+    pub(super) fn pods(&self) -> Vec<pods::Pod> {
+        pods::of(self.objects_of("Deployment"))
+    }
+
+    /// The certificates that the suite created.
+    pub(super) fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    /// The objects as resources, with the EndpointSlices that a cluster keeps for its Services.
     ///
     /// # Errors
     ///
     /// What the loader could not read.
     pub fn resources(&self) -> Result<Resources, String> {
+        let slices = pods::endpoint_slices(self.objects_of("Service"), &self.pods());
         let mut loader = Loader::new();
-        for ((kind, namespace, name), document) in &self.documents {
-            loader.add_text(&format!("{kind}/{namespace}/{name}"), document);
+        for object in self.objects.iter().map(|stored| &stored.object).chain(&slices) {
+            let (kind, namespace, name) = identity(object);
+            loader.add_text(&format!("{kind}/{namespace}/{name}"), &object.to_string());
         }
         let loaded = loader.finish();
         if loaded.is_broken() {
@@ -98,62 +248,61 @@ impl State {
         Ok(loaded.resources)
     }
 
-    /// The objects as one text.
+    /// The objects as one text, without EndpointSlices: where the backends are is for its reader to say.
     pub fn manifests(&self) -> String {
-        self.documents.iter().map(|(_, document)| document.trim_end()).collect::<Vec<_>>().join("\n---\n")
+        self.objects.iter().map(|stored| stored.object.to_string()).collect::<Vec<_>>().join("\n---\n")
     }
 
-    /// The objects, compiled as a controller does it.
+    /// The objects, compiled as a controller does it that supports what the case asks for.
     ///
     /// # Errors
     ///
     /// What the loader could not read.
-    pub fn compile(&self) -> Result<Compiled, String> {
-        let mut options = Options::default();
-        options.controller = Some(CONTROLLER.into());
-        options.missing_services = MissingServices::NotFound;
-        Ok(compile(&self.resources()?, &options))
+    pub fn compile(&self, case: &Case) -> Result<Compiled, String> {
+        Ok(compile(&self.resources()?, &options(case)?))
     }
+}
+
+/// What the controller under test supports: everything but what the case runs without.
+fn options(case: &Case) -> Result<Options, String> {
+    let mut options = Options::default();
+    options.controller = Some(CONTROLLER.into());
+    options.missing_services = MissingServices::NotFound;
+    options.addresses = Some(vec![GatewayStatusAddress { type_: Some("IPAddress".into()), value: USABLE_ADDRESS.into() }]);
+    for name in &case.conditions_to_run.only_if_unsupported {
+        options.features = options.features.without(feature(name)?);
+    }
+    for name in case.features.iter().chain(&case.conditions_to_run.only_if_supported) {
+        if !options.features.contains(feature(name)?) {
+            return Err(format!("{} runs with and without {name}", case.case));
+        }
+    }
+    Ok(options)
+}
+
+fn feature(name: &str) -> Result<Feature, String> {
+    Feature::from_name(name).ok_or_else(|| format!("no feature is called {name}"))
 }
 
 fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Kind, namespace and name of a document, by its own reader: only the loader under test reads the rest.
-fn identity(document: &str) -> Identity {
-    #[derive(serde::Deserialize)]
-    struct Object {
-        kind: String,
-        metadata: Metadata,
-    }
-    #[derive(serde::Deserialize)]
-    struct Metadata {
-        name: String,
-        #[serde(default)]
-        namespace: String,
-    }
-    match serde_saphyr::from_str::<Object>(document) {
-        Ok(object) => (object.kind, object.metadata.namespace, object.metadata.name),
-        Err(_) => Identity::default(),
-    }
+/// Kind, namespace and name of an object.
+fn identity(object: &Value) -> Identity {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&object["kind"]), text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]))
 }
 
-/// The Secrets that the suite creates at run time; nobody here parses what is in them.
-fn certificates(text: &str) -> String {
-    #[derive(serde::Deserialize)]
-    struct Generated {
-        kind: String,
-        namespace: String,
-        name: String,
-    }
-    let list: Vec<Generated> = serde_saphyr::from_str(text).unwrap_or_default();
-    let pem = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCi0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K";
-    let secret = |g: &Generated| {
-        let Generated { namespace, name, .. } = g;
-        format!(
-            "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: {namespace}}}\ntype: kubernetes.io/tls\ndata: {{tls.crt: {pem}, tls.key: {pem}}}\n"
-        )
-    };
-    list.iter().filter(|g| g.kind == "Secret").map(secret).collect::<Vec<_>>().join("\n---\n")
+fn generation_of(object: &Value) -> Option<i64> {
+    object["metadata"]["generation"].as_i64()
+}
+
+fn identity_of(named: &Named) -> Identity {
+    (named.kind.clone(), named.namespace().to_owned(), named.name.clone())
+}
+
+/// What a change of raises the generation: all but metadata and status.
+fn content(object: &Value) -> Vec<(&String, &Value)> {
+    object.as_object().into_iter().flatten().filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status")).collect()
 }

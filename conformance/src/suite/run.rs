@@ -1,0 +1,219 @@
+//! Runs the cases of the suite against the library: status by the compiler, traffic by a model of a proxy.
+
+use std::path::Path;
+
+use gatewright::{Compiled, Pick};
+use serde::Serialize;
+
+use super::case::{Case, Profile, cases};
+use super::observed::{Observed, check_row, is_mirror};
+use super::proxy::Proxy;
+use super::row::{Conversation, Millis, Outcome, Protocol, Row};
+use super::state::{ADDRESSES_ARE_ASSIGNED, State, USABLE_ADDRESS};
+use super::status::{Checked, check_status};
+
+/// What became of a case.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CaseResult {
+    /// Folder of the case.
+    pub case: String,
+    /// Upstream's short name.
+    pub name: String,
+    /// Release or branch that the case is from.
+    pub source_version: String,
+    /// `standard` or `experimental`.
+    pub channel: String,
+    /// Whether upstream calls the test provisional.
+    pub provisional: bool,
+    /// `core` or `extended`.
+    pub level: String,
+    /// The features that an implementation must claim for the case to run.
+    pub features: Vec<String>,
+    /// The profiles that count the case.
+    pub profiles: Vec<Profile>,
+    /// Assertions of status that were checked.
+    pub checked_status: Vec<String>,
+    /// Rows whose expectation a decision settles as a whole; all of it was checked.
+    pub checked_rows: Vec<String>,
+    /// Rows of which something is left to the proxy that carries the decision out. The rest was checked.
+    pub partial_rows: Vec<PartialRow>,
+    /// What was not checked.
+    pub skipped: Vec<Skipped>,
+    /// What is wrong, each with the id of its assertion or row.
+    pub wrong: Vec<String>,
+}
+
+/// A row that was checked in part.
+#[derive(Clone, Debug, Serialize)]
+pub struct PartialRow {
+    /// Its id.
+    pub id: String,
+    /// What is left to a proxy.
+    pub left: Vec<&'static str>,
+}
+
+/// An assertion or row that was not checked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Skipped {
+    /// Its id.
+    pub id: String,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl CaseResult {
+    /// Whether everything that was checked holds.
+    pub fn passed(&self) -> bool {
+        self.wrong.is_empty()
+    }
+
+    /// The ids of all that was checked or skipped, sorted.
+    pub fn ids(&self) -> Vec<&str> {
+        let checked = self.checked_status.iter().chain(&self.checked_rows);
+        let partial = self.partial_rows.iter().map(|row| &row.id);
+        let mut ids: Vec<_> = checked.chain(partial).chain(self.skipped.iter().map(|skipped| &skipped.id)).map(String::as_str).collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
+/// Runs all cases of a suite, in order of their names.
+///
+/// # Errors
+///
+/// A suite that cannot be read.
+pub fn run_all(suite: &Path) -> Result<Vec<CaseResult>, String> {
+    cases(suite)?.iter().map(|name| run_case(suite, name)).collect()
+}
+
+/// Runs one case.
+///
+/// # Errors
+///
+/// A case that cannot be read, or whose steps or entries do not fit together.
+pub fn run_case(suite: &Path, name: &str) -> Result<CaseResult, String> {
+    let case = Case::read(suite, name)?;
+    let mut state = State::base(suite, &case)?;
+    let mut result = CaseResult {
+        case: case.case.clone(),
+        name: case.name.clone(),
+        source_version: case.source_version.clone(),
+        channel: case.channel.clone(),
+        provisional: case.provisional,
+        level: case.level.clone(),
+        features: case.features.clone(),
+        profiles: case.profiles.clone(),
+        checked_status: Vec::new(),
+        checked_rows: Vec::new(),
+        partial_rows: Vec::new(),
+        skipped: Vec::new(),
+        wrong: Vec::new(),
+    };
+    let last = case.steps.iter().map(|step| step.step).max().unwrap_or(0);
+    for step in 1..=last {
+        state.step(&case, step)?;
+        let compiled = state.compile(&case)?;
+        for check in case.status.iter().filter(|check| check.step == step) {
+            match check_status(check, &state, &compiled) {
+                Checked::Skipped(reason) => result.skipped.push(Skipped { id: check.id.clone(), reason }),
+                Checked::Wrong(wrong) => {
+                    result.checked_status.push(check.id.clone());
+                    result.wrong.extend(wrong.into_iter().map(|wrong| format!("{} {:?}: {wrong}", check.id, check.check)));
+                }
+            }
+        }
+        let proxy = Proxy::new(&state, &compiled.table);
+        for row in case.traffic.iter().filter(|row| row.step == step) {
+            let wrong = addressee(row, &compiled).into_iter().chain(traffic(row, &proxy));
+            result
+                .wrong
+                .extend(wrong.map(|wrong| format!("{} {:?} {} {}: {wrong}", row.id, row.protocol, row.request.host, row.request.path)));
+            match left_to_a_proxy(row) {
+                left if left.is_empty() => result.checked_rows.push(row.id.clone()),
+                left => result.partial_rows.push(PartialRow { id: row.id.clone(), left }),
+            }
+        }
+    }
+    let mut given: Vec<_> =
+        case.status.iter().map(|check| check.id.as_str()).chain(case.traffic.iter().map(|row| row.id.as_str())).collect();
+    given.sort_unstable();
+    if given != result.ids() {
+        return Err(format!("{name}: not every entry belongs to a step: {given:?}, {:?}", result.ids()));
+    }
+    Ok(result)
+}
+
+/// A row names a Gateway, which must have the address that the row is sent to, or a client and a target.
+fn addressee(row: &Row, compiled: &Compiled) -> Option<String> {
+    match (&row.client, &row.target) {
+        (Some(_), Some(_)) => return None,
+        (None, None) if row.port > 0 => {}
+        _ => return Some("neither a row to a Gateway nor one of a mesh".to_owned()),
+    }
+    let is = |object: &gatewright::ObjectRef| *object.namespace == *row.gateway.namespace() && *object.name == *row.gateway.name;
+    let status = compiled.status.gateways.iter().find(|gateway| is(&gateway.object));
+    let reachable = status.is_some_and(|gateway| gateway.status.addresses.iter().any(|address| address.value == USABLE_ADDRESS));
+    (!reachable && ADDRESSES_ARE_ASSIGNED).then(|| format!("{} has no address", row.gateway))
+}
+
+/// A row once for a plain one, and with evenly spread picks where shares count.
+fn traffic(row: &Row, proxy: &Proxy<'_>) -> Vec<String> {
+    let count = row.distribution.as_ref().map(|d| d.requests).or(row.repeat.as_ref().map(|r| r.count)).unwrap_or(1);
+    let mut wrong = Vec::new();
+    let mut all: Vec<Observed> = Vec::new();
+    for n in 0..count {
+        let pick = Pick(u64::MAX / u64::from(count) * u64::from(n));
+        match proxy.observe(row, pick) {
+            Ok(observed) => {
+                wrong.extend(check_row(row, &observed));
+                all.push(observed);
+            }
+            Err(error) => wrong.push(error),
+        }
+    }
+    wrong.dedup();
+    for wanted in row.distribution.iter().flat_map(|distribution| &distribution.expected) {
+        let of = |observed: &&Observed| observed.forwarded.as_ref().is_some_and(|forwarded| forwarded.pod.starts_with(&wanted.name));
+        let share = all.iter().filter(of).count() as f64 / f64::from(count);
+        // Evenly spread picks leave no room for chance.
+        if (share - wanted.fraction).abs() > 0.005 || (wanted.fraction == 0.0 && share > 0.0) {
+            wrong.push(format!("{} got {share}, expected {}", wanted.name, wanted.fraction));
+        }
+    }
+    if let Some(distribution) = &row.distribution {
+        let known = |pod: &str| distribution.expected.iter().any(|wanted| pod.starts_with(&wanted.name));
+        let others = all.iter().filter_map(|observed| observed.forwarded.as_ref()).filter(|forwarded| !known(&forwarded.pod));
+        wrong.extend(others.map(|forwarded| format!("backend {} is not expected", forwarded.pod)));
+    }
+    for mirror in row.expect.mirrored_to.iter().filter(|mirror| mirror.percent.is_some()) {
+        let copies = all.iter().filter(|observed| observed.mirrored.iter().any(|copy| is_mirror(copy, &mirror.namespace, &mirror.name)));
+        let copies = copies.count() as f64;
+        if !(mirror.min_count.unwrap_or(f64::NAN)..=mirror.max_count.unwrap_or(f64::NAN)).contains(&copies) {
+            wrong.push(format!("{copies} copies, expected {mirror:?}"));
+        }
+    }
+    wrong
+}
+
+/// What of a row's expectation no decision can settle. Names and references are checked all the same: which
+/// certificate, which trust root, which limit.
+fn left_to_a_proxy(row: &Row) -> Vec<&'static str> {
+    let expect = &row.expect;
+    let over_tls = matches!(row.protocol, Protocol::Https | Protocol::H2 | Protocol::Tls);
+    let tls_to_backend = expect.forwarded.as_ref().is_some_and(|forwarded| forwarded.tls.is_some());
+    let retries = row.backend_behaviour.is_some();
+    let mut left = Vec::new();
+    let mut tell = |holds: bool, what| left.extend(holds.then_some(what));
+    tell(over_tls && expect.outcome != Outcome::ConnectionRejected, "the client's TLS handshake");
+    tell(expect.outcome == Outcome::ConnectionRejected, "closing the connection without a TLS alert");
+    tell(tls_to_backend || matches!(expect.outcome, Outcome::FailureResponse | Outcome::GrpcFailure), "the TLS handshake with the backend");
+    tell(row.request.conversation == Some(Conversation::TcpEcho), "the octets of the stream");
+    tell(row.request.conversation == Some(Conversation::ConnectOnly), "accepting the connection");
+    tell(matches!(expect.outcome, Outcome::Datagram | Outcome::DnsReply), "the datagrams");
+    tell(expect.outcome == Outcome::WebsocketEcho, "the handshake and messages of WebSocket");
+    tell(row.protocol == Protocol::H2c, "HTTP/2 by prior knowledge");
+    tell(retries, "timers, and the status of a connection that fails");
+    tell(row.request_timeout.or(expect.max_time).is_some_and(|limit| limit > Millis(0)), "the time that an answer takes");
+    left
+}
