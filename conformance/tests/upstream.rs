@@ -1,11 +1,10 @@
 //! The cases of the upstream conformance suite, each a test: every assertion of status and every row of traffic
 //! that a decision settles. What is checked in part or not at all is counted at the end.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use gatewright_conformance::suite::{CaseResult, cases, run_case};
+use gatewright_conformance::suite::{Case, CaseResult, Totals, cases, run_case};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Cases that ask for what the library does not do yet.
@@ -131,7 +130,7 @@ fn whole(suite: &Path) -> Result<(), Failed> {
     };
     let mut found = (0, 0, 0);
     for name in cases(suite)? {
-        let case = gatewright_conformance::suite::Case::read(suite, &name)?;
+        let case = Case::read(suite, &name)?;
         found = (found.0 + 1, found.1 + case.traffic.len(), found.2 + case.status.len());
     }
     let wanted = (counted("- Cases: ")?, counted("- Traffic rows: ")?, counted("Status assertions: ")?);
@@ -139,17 +138,7 @@ fn whole(suite: &Path) -> Result<(), Failed> {
 }
 
 fn print_summary(results: &[CaseResult]) {
-    let sum = |count: &dyn Fn(&CaseResult) -> usize| results.iter().map(count).sum::<usize>();
-    println!("cases: {} run, {} pass", results.len(), results.iter().filter(|result| result.passed()).count());
-    println!("assertions of status: {} checked", sum(&|result| result.checked_status.len()));
-    println!("rows of traffic: {} checked, {} in part", sum(&|result| result.checked_rows.len()), sum(&|result| result.partial_rows.len()));
-    let mut left = BTreeMap::<&str, usize>::new();
-    for what in results.iter().flat_map(|result| &result.partial_rows).flat_map(|row| &row.left) {
-        *left.entry(what).or_default() += 1;
-    }
-    for (what, rows) in left {
-        println!("  left to a proxy in {rows} rows: {what}");
-    }
+    println!("{}", Totals::of(results));
     for (case, skipped) in results.iter().flat_map(|result| result.skipped.iter().map(move |skipped| (&result.case, skipped))) {
         println!("skipped: {case} {}: {}", skipped.id, skipped.reason);
     }

@@ -169,3 +169,43 @@ pub(super) fn decode(text: &str) -> Option<String> {
     }
     String::from_utf8(bytes).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = r#"
+- {kind: ConfigMap, namespace: infra, name: ca, content: ca, dns_names: [], uris: [], ca: null}
+- {kind: ConfigMap, namespace: infra, name: other, content: ca, dns_names: [], uris: [], ca: null}
+- {kind: Secret, namespace: apps, name: server, content: ca_signed_server, dns_names: [a.example.com, "*.org"], uris: ["spiffe://a"], ca: ca}
+"#;
+
+    #[test]
+    fn a_certificate_has_its_issuer_and_its_names() {
+        let all = Certificates::read(LIST).unwrap();
+        let secret = all.objects().nth(2).unwrap();
+        let pem = decode(secret["data"]["tls.crt"].as_str().unwrap()).unwrap();
+        let server = all.by_pem(&pem).unwrap();
+        let (ca, other) = (all.ca("infra/ca").unwrap(), all.ca("infra/other").unwrap());
+        let dns = |name: &str| WantedName::Dns(name.into());
+        let holds = |roots: &[String], name: WantedName| all.verify(server, roots, &[name]).is_ok();
+        assert!(holds(std::slice::from_ref(&ca), dns("a.example.com")));
+        assert!(holds(std::slice::from_ref(&ca), dns("b.org")));
+        assert!(holds(std::slice::from_ref(&ca), dns("*.example.com")), "a pattern of a policy");
+        assert!(holds(std::slice::from_ref(&ca), WantedName::Uri("spiffe://a".into())));
+        assert!(holds(&[other.clone(), pem.clone()], dns("b.org")), "trusted itself");
+        assert!(!holds(std::slice::from_ref(&other), dns("a.example.com")));
+        assert!(!holds(&[], dns("a.example.com")));
+        assert!(!holds(std::slice::from_ref(&ca), dns("b.example.com")));
+        assert!(!holds(std::slice::from_ref(&ca), dns("a.b.org")), "a wildcard is one label");
+        assert!(!holds(std::slice::from_ref(&ca), WantedName::Uri("spiffe://b".into())));
+    }
+
+    #[test]
+    fn base64_is_the_usual_one() {
+        for (text, wanted) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+            assert_eq!(base64(text.as_bytes()), wanted);
+            assert_eq!(decode(wanted).as_deref(), Some(text));
+        }
+    }
+}

@@ -71,3 +71,36 @@ fn one(n: u32, behaviour: Option<&Behaviour>) -> (End, Duration) {
         Some(Behaviour::RetrySimulation { .. }) => (End::Answered, Duration::ZERO),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::Millis;
+    use super::*;
+
+    fn timeouts(request: Option<u64>, backend_request: Option<u64>) -> Timeouts {
+        Timeouts { request: request.map(Duration::from_millis), backend_request: backend_request.map(Duration::from_millis) }
+    }
+
+    #[test]
+    fn a_backend_that_fails_is_not_asked_again_without_a_retry() {
+        let failing = Behaviour::RetrySimulation {
+            fail_first: 1,
+            failure: Failure::Status,
+            failure_status: Some(503),
+            delay_before_failure: Millis(0),
+        };
+        assert_eq!(play(timeouts(None, None), None, true, Some(&failing)), Exchange { attempts: 1, end: End::Failed(503) });
+        assert_eq!(play(timeouts(None, None), None, false, None), Exchange { attempts: 1, end: End::NoConnection });
+        assert_eq!(play(timeouts(None, None), None, true, None), Exchange { attempts: 1, end: End::Answered });
+    }
+
+    #[test]
+    fn timeouts_end_what_takes_longer() {
+        let slow = Behaviour::Delay { duration: Millis(1000) };
+        let end = |timeouts| play(timeouts, None, true, Some(&slow)).end;
+        assert_eq!(end(timeouts(None, None)), End::Answered);
+        assert_eq!(end(timeouts(Some(500), None)), End::TimedOut);
+        assert_eq!(end(timeouts(None, Some(500))), End::TimedOut);
+        assert_eq!(end(timeouts(Some(2000), Some(1500))), End::Answered);
+    }
+}

@@ -135,7 +135,25 @@ pub fn check_row(row: &Row, observed: &Observed) -> Vec<String> {
     check_forwarded(row, observed, &mut wrong);
     check_mirrors(row, observed, &mut wrong);
     check_response_headers(row, &observed.headers, &mut wrong);
+    // What upstream states for meshes and does not compare is right all the same.
+    if row.client.is_some() {
+        check_unchecked(row, observed, &mut wrong);
+    }
     wrong
+}
+
+fn check_unchecked(row: &Row, observed: &Observed, wrong: &mut Vec<String>) {
+    let unchecked = &row.expect.unchecked;
+    if let Some(redirect) = &unchecked.redirect {
+        wrong.extend(check_redirect(redirect, &observed.headers));
+    }
+    let Some(forwarded) = &observed.forwarded else { return };
+    if let Some(wanted) = &unchecked.forwarded {
+        check_request(wanted, forwarded, wrong);
+    }
+    if unchecked.backend.as_ref().is_some_and(|backend| backend.namespace != forwarded.namespace) {
+        wrong.push(format!("backend namespace {}, expected {:?}", forwarded.namespace, unchecked.backend));
+    }
 }
 
 fn check_attempts(row: &Row, observed: &Observed, wrong: &mut Vec<String>) {

@@ -252,9 +252,31 @@ pub struct Expect {
     pub ignore_spaces_in_header_values: bool,
     #[serde(default)]
     pub redirect: Option<WantedRedirect>,
-    /// Stated upstream, compared by nobody.
+    /// Stated upstream, compared there by nobody.
     #[serde(default)]
-    pub unchecked: Option<serde::de::IgnoredAny>,
+    pub unchecked: Unchecked,
+}
+
+/// Values that upstream states and does not compare.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unchecked {
+    #[serde(default)]
+    pub backend: Option<UncheckedBackend>,
+    #[serde(default)]
+    pub forwarded: Option<WantedForwarded>,
+    #[serde(default)]
+    pub redirect: Option<WantedRedirect>,
+    #[serde(default)]
+    pub grpc_response_headers: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UncheckedBackend {
+    pub namespace: String,
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

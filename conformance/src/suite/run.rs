@@ -1,5 +1,7 @@
 //! Runs the cases of the suite against the library: status by the compiler, traffic by a model of a proxy.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 
 use gatewright::{Compiled, Pick};
@@ -78,6 +80,64 @@ impl CaseResult {
     }
 }
 
+/// What became of many cases.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Cases that ran.
+    pub cases: usize,
+    /// Those of which everything that was checked holds.
+    pub passed: usize,
+    /// Assertions of status that were checked.
+    pub status: usize,
+    /// Rows of traffic that were checked as a whole.
+    pub rows: usize,
+    /// Rows of traffic that were checked but for what is left to a proxy.
+    pub partial_rows: usize,
+    /// What is left to a proxy, and in how many rows.
+    pub left: BTreeMap<&'static str, usize>,
+    /// Assertions and rows that were not checked.
+    pub skipped: usize,
+}
+
+impl Totals {
+    /// Adds up results.
+    pub fn of<'r>(results: impl IntoIterator<Item = &'r CaseResult>) -> Self {
+        let mut totals = Self::default();
+        for result in results {
+            totals.cases += 1;
+            totals.passed += usize::from(result.passed());
+            totals.status += result.checked_status.len();
+            totals.rows += result.checked_rows.len();
+            totals.partial_rows += result.partial_rows.len();
+            totals.skipped += result.skipped.len();
+            for what in result.partial_rows.iter().flat_map(|row| &row.left) {
+                *totals.left.entry(what).or_default() += 1;
+            }
+        }
+        totals
+    }
+
+    /// The totals of each conformance profile, at each level. A case belongs to several profiles, or to none.
+    pub fn by_profile(results: &[CaseResult]) -> BTreeMap<Profile, Self> {
+        let all: BTreeSet<&Profile> = results.iter().flat_map(|result| &result.profiles).collect();
+        let of = |profile: &Profile| Self::of(results.iter().filter(|result| result.profiles.contains(profile)));
+        all.into_iter().map(|profile| (profile.clone(), of(profile))).collect()
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "cases: {} run, {} pass", self.cases, self.passed)?;
+        writeln!(f, "assertions of status: {} checked", self.status)?;
+        writeln!(f, "rows of traffic: {} checked, {} in part", self.rows, self.partial_rows)?;
+        for (what, rows) in &self.left {
+            writeln!(f, "  left to a proxy in {rows} rows: {what}")?;
+        }
+        write!(f, "skipped: {}", self.skipped)
+    }
+}
+
 /// Runs all cases of a suite, in order of their names.
 ///
 /// # Errors
@@ -114,6 +174,9 @@ pub fn run_case(suite: &Path, name: &str) -> Result<CaseResult, String> {
     for step in 1..=last {
         state.step(&case, step)?;
         let compiled = state.compile(&case)?;
+        if state.compile_reversed(&case)?.status != compiled.status {
+            result.wrong.push(format!("after step {step} the status depends on the order of the objects"));
+        }
         for check in case.status.iter().filter(|check| check.step == step) {
             match check_status(check, &state, &compiled) {
                 Checked::Skipped(reason) => result.skipped.push(Skipped { id: check.id.clone(), reason }),

@@ -235,17 +235,11 @@ impl State {
     ///
     /// What the loader could not read.
     pub fn resources(&self) -> Result<Resources, String> {
-        let slices = pods::endpoint_slices(self.objects_of("Service"), &self.pods());
-        let mut loader = Loader::new();
-        for object in self.objects.iter().map(|stored| &stored.object).chain(&slices) {
-            let (kind, namespace, name) = identity(object);
-            loader.add_text(&format!("{kind}/{namespace}/{name}"), &object.to_string());
-        }
-        let loaded = loader.finish();
-        if loaded.is_broken() {
-            return Err(loaded.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
-        }
-        Ok(loaded.resources)
+        load(self.objects.iter().map(|stored| &stored.object).chain(&self.endpoint_slices()))
+    }
+
+    fn endpoint_slices(&self) -> Vec<Value> {
+        pods::endpoint_slices(self.objects_of("Service"), &self.pods())
     }
 
     /// The objects as one text, without EndpointSlices: where the backends are is for its reader to say.
@@ -261,6 +255,26 @@ impl State {
     pub fn compile(&self, case: &Case) -> Result<Compiled, String> {
         Ok(compile(&self.resources()?, &options(case)?))
     }
+
+    /// The same objects, given in the opposite order.
+    pub(super) fn compile_reversed(&self, case: &Case) -> Result<Compiled, String> {
+        let slices = self.endpoint_slices();
+        let resources = load(slices.iter().rev().chain(self.objects.iter().rev().map(|stored| &stored.object)))?;
+        Ok(compile(&resources, &options(case)?))
+    }
+}
+
+fn load<'v>(objects: impl Iterator<Item = &'v Value>) -> Result<Resources, String> {
+    let mut loader = Loader::new();
+    for object in objects {
+        let (kind, namespace, name) = identity(object);
+        loader.add_text(&format!("{kind}/{namespace}/{name}"), &object.to_string());
+    }
+    let loaded = loader.finish();
+    if loaded.is_broken() {
+        return Err(loaded.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    }
+    Ok(loaded.resources)
 }
 
 /// What the controller under test supports: everything but what the case runs without.
