@@ -177,7 +177,6 @@ impl Features {
     }
 
     /// The names that `status.supportedFeatures` of an XMesh lists.
-    #[allow(dead_code, reason = "XMesh follows")]
     pub(crate) fn of_meshes(self) -> impl Iterator<Item = &'static str> {
         self.iter().filter(|feature| feature.scope() == Scope::Mesh).map(Feature::as_str)
     }

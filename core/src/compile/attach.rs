@@ -1,71 +1,193 @@
 //! From parentRefs to listeners: where a route attaches, and why not ([A-1] to ).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::backend::View;
 use super::findings::Findings;
 use super::gateway::CheckedGateway;
 use super::input::{Input, Key};
 use super::listener::CheckedListener;
+use super::mesh::{self, FrontendKey};
 use super::route::CheckedRoute;
+use super::tls::Problem;
 use crate::diagnostic::Code;
+use crate::features::Feature;
 use crate::model::hostname::{self, Hostname};
 use crate::resource::GATEWAY_GROUP;
 use crate::resource::meta::ParentReference;
-use crate::table::RouteKind;
+use crate::table::{ListenerProtocol, RouteKind};
 
 /// Hostnames a route serves on a listener; `None` is any host.
 pub(crate) type Hostnames = BTreeSet<Option<Hostname>>;
 
-/// What becomes of one parentRef that names a Gateway of this controller.
+/// Gateways by namespace and name.
+pub(crate) type Gateways<'r> = BTreeMap<Key<'r>, CheckedGateway<'r>>;
+
+/// What becomes of one parentRef that names an object of this controller.
 #[derive(Debug)]
 pub(crate) struct Attachment<'r> {
-    pub(crate) parent: &'r ParentReference,
-    /// Position in `spec.parentRefs`.
-    pub(crate) index: usize,
-    pub(crate) gateway: Key<'r>,
+    /// As written; made up for a default Gateway ([N-1]).
+    pub(crate) parent: Cow<'r, ParentReference>,
+    /// Field path of the reference.
+    pub(crate) path: String,
+    /// The Gateway, or that of the ListenerSet; `None` for a Service.
+    pub(crate) gateway: Option<Key<'r>>,
     /// Hostnames by number of the listener; empty when `refused` says why.
     pub(crate) listeners: BTreeMap<usize, Hostnames>,
+    /// The ports of a Service.
+    pub(crate) frontends: BTreeSet<FrontendKey<'r>>,
     /// Reason and message of `Accepted=False`.
-    pub(crate) refused: Option<(&'static str, String)>,
+    pub(crate) refused: Option<Problem>,
+}
+
+impl<'r> Attachment<'r> {
+    /// The views through which the route is looked at here.
+    pub(crate) fn views(&self, kind: RouteKind, gateways: &Gateways<'r>) -> BTreeSet<View> {
+        let Some(gateway) = self.gateway.and_then(|key| gateways.get(&key)) else { return BTreeSet::from([View::Mesh]) };
+        let views: BTreeSet<View> = self.listeners.keys().filter_map(|n| Some(view(kind, gateway.listeners.get(*n)?))).collect();
+        if views.is_empty() { BTreeSet::from([View::Gateway]) } else { views }
+    }
+}
+
+/// The view of a route through a listener.
+pub(crate) fn view(kind: RouteKind, listener: &CheckedListener<'_>) -> View {
+    match (kind, listener.protocol) {
+        (RouteKind::Tls, Some(ListenerProtocol::TlsPassthrough)) => View::Passthrough,
+        _ => View::Gateway,
+    }
+}
+
+/// What a parentRef names.
+enum Parent<'r> {
+    Gateway(Key<'r>),
+    ListenerSet(Key<'r>),
+    Service(Key<'r>),
 }
 
 /// Attaches a route to its parents.
 pub(crate) fn attach<'r>(
     route: &CheckedRoute<'r>,
-    gateways: &BTreeMap<Key<'r>, CheckedGateway<'r>>,
+    gateways: &Gateways<'r>,
     input: &Input<'r>,
     findings: &mut Findings,
 ) -> Vec<Attachment<'r>> {
     let mut attachments = Vec::with_capacity(route.parents.len());
     for (index, parent) in route.parents.iter().enumerate() {
         let path = format!("spec.parentRefs[{index}]");
-        let kind = parent.kind.as_deref().unwrap_or("Gateway");
-        let group = parent.group.as_deref().unwrap_or(GATEWAY_GROUP);
-        if (group, kind) != (GATEWAY_GROUP, "Gateway") {
-            findings.info(Code::NotRouted, path, format!("parents of kind `{kind}` are not served in this version"));
-            continue;
-        }
-        let namespace = parent.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or(route.namespace);
-        let key = (namespace, parent.name.as_str());
-        // A parent that is not ours gets no word in status ([S-11]).
-        let Some(gateway) = gateways.get(&key) else {
-            findings.warning(
-                Code::NotAttached,
-                path,
-                format!("no Gateway `{namespace}/{}` of this controller is part of the input", parent.name),
-            );
-            continue;
-        };
-        let (listeners, refused) = match candidates(route, parent, gateway, namespace, input) {
-            Ok(listeners) => (listeners, None),
-            Err((reason, message)) => {
-                findings.error(Code::NotAttached, path, message.clone());
-                (BTreeMap::new(), Some((reason, message)))
+        match parent_of(parent, route.namespace) {
+            Some(Parent::Gateway(key)) => match gateways.get(&key) {
+                Some(gateway) => attachments.push(to_listeners(route, Cow::Borrowed(parent), path, key, gateway, None, input, findings)),
+                // A parent that is not ours gets no word in status ([S-11]).
+                None => not_ours("Gateway", key, path, findings),
+            },
+            Some(Parent::ListenerSet(key)) => {
+                let found = gateways.iter().find_map(|(of, gateway)| {
+                    let index = gateway.sets.iter().position(|set| set.key == key)?;
+                    Some((*of, gateway, index))
+                });
+                match found {
+                    Some((of, gateway, set)) => {
+                        attachments.push(to_listeners(route, Cow::Borrowed(parent), path, of, gateway, Some(set), input, findings));
+                    }
+                    None => not_ours("ListenerSet", key, path, findings),
+                }
             }
-        };
-        attachments.push(Attachment { parent, index, gateway: key, listeners, refused });
+            Some(Parent::Service(key)) if input.options.features.contains(Feature::Mesh) => {
+                match mesh::frontends(route, parent, key, input) {
+                    None => not_ours("Service", key, path, findings),
+                    Some(result) => {
+                        let (frontends, refused) = match result {
+                            Ok(frontends) => (frontends, None),
+                            Err((reason, message)) => {
+                                findings.error(Code::NotAttached, path.clone(), message.clone());
+                                (BTreeSet::new(), Some((reason, message)))
+                            }
+                        };
+                        attachments.push(Attachment {
+                            parent: Cow::Borrowed(parent),
+                            path,
+                            gateway: None,
+                            listeners: BTreeMap::new(),
+                            frontends,
+                            refused,
+                        });
+                    }
+                }
+            }
+            Some(Parent::Service(_)) | None => {
+                let kind = parent.kind.as_deref().unwrap_or("Gateway");
+                findings.info(Code::NotRouted, path, format!("parents of kind `{kind}` are not served here"));
+            }
+        }
+    }
+    if route.use_default_gateways {
+        to_default_gateways(route, gateways, input, findings, &mut attachments);
     }
     attachments
+}
+
+/// Group and kind of a parentRef, and the object that it names.
+fn parent_of<'r>(parent: &'r ParentReference, own: &'r str) -> Option<Parent<'r>> {
+    let namespace = parent.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or(own);
+    let key = (namespace, parent.name.as_str());
+    match (parent.group.as_deref().unwrap_or(GATEWAY_GROUP), parent.kind.as_deref().unwrap_or("Gateway")) {
+        (GATEWAY_GROUP, "Gateway") => Some(Parent::Gateway(key)),
+        (GATEWAY_GROUP, "ListenerSet") => Some(Parent::ListenerSet(key)),
+        ("" | "core", "Service") => Some(Parent::Service(key)),
+        _ => None,
+    }
+}
+
+fn not_ours(kind: &str, (namespace, name): Key<'_>, path: String, findings: &mut Findings) {
+    let message = format!("no {kind} `{namespace}/{name}` of this controller is part of the input");
+    findings.warning(Code::NotAttached, path, message);
+}
+
+/// Attaches to every default Gateway that no parentRef names ([N-1]).
+fn to_default_gateways<'r>(
+    route: &CheckedRoute<'r>,
+    gateways: &Gateways<'r>,
+    input: &Input<'r>,
+    findings: &mut Findings,
+    attachments: &mut Vec<Attachment<'r>>,
+) {
+    for (key, gateway) in gateways.iter().filter(|(_, gateway)| gateway.is_default()) {
+        let named = |one: &Attachment<'_>| one.gateway == Some(*key) && one.parent.kind.as_deref().unwrap_or("Gateway") == "Gateway";
+        if attachments.iter().any(named) {
+            continue;
+        }
+        let parent = ParentReference {
+            group: Some(GATEWAY_GROUP.to_owned()),
+            kind: Some("Gateway".to_owned()),
+            namespace: Some(key.0.to_owned()),
+            name: key.1.to_owned(),
+            ..ParentReference::default()
+        };
+        let path = "spec.useDefaultGateways".to_owned();
+        attachments.push(to_listeners(route, Cow::Owned(parent), path, *key, gateway, None, input, findings));
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a reference, what it names and what it is looked up in")]
+fn to_listeners<'r>(
+    route: &CheckedRoute<'r>,
+    parent: Cow<'r, ParentReference>,
+    path: String,
+    key: Key<'r>,
+    gateway: &CheckedGateway<'r>,
+    set: Option<usize>,
+    input: &Input<'r>,
+    findings: &mut Findings,
+) -> Attachment<'r> {
+    let (listeners, refused) = match candidates(route, &parent, gateway, set, input) {
+        Ok(listeners) => (listeners, None),
+        Err((reason, message)) => {
+            findings.error(Code::NotAttached, path.clone(), message.clone());
+            (BTreeMap::new(), Some((reason, format!("{path}: {message}"))))
+        }
+    };
+    Attachment { parent, path, gateway: Some(key), listeners, frontends: BTreeSet::new(), refused }
 }
 
 /// The listeners that take the route. Each step filters the set, and the step that empties it gives the reason
@@ -73,36 +195,46 @@ pub(crate) fn attach<'r>(
 fn candidates<'r>(
     route: &CheckedRoute<'r>,
     parent: &ParentReference,
-    gateway: &CheckedGateway<'_>,
-    gateway_namespace: &str,
+    gateway: &CheckedGateway<'r>,
+    set: Option<usize>,
     input: &Input<'r>,
-) -> Result<BTreeMap<usize, Hostnames>, (&'static str, String)> {
+) -> Result<BTreeMap<usize, Hostnames>, Problem> {
+    let http = matches!(route.kind, RouteKind::Http | RouteKind::Grpc);
+    if http && parent.port.is_some() && !input.options.features.contains(Feature::HttpRouteParentRefPort) {
+        // As if it were absent would be another route ([A-3]).
+        return Err(("UnsupportedValue", "`port` of a parentRef is not supported here".to_owned()));
+    }
     let section = parent.section_name.as_deref().filter(|name| !name.is_empty());
     let of_parent = |listener: &CheckedListener<'_>| {
         section.is_none_or(|name| name == listener.resource.name) && parent.port.is_none_or(|port| port == listener.resource.port)
     };
-    let mut set: Vec<(usize, &CheckedListener<'_>)> = gateway.listeners.iter().enumerate().filter(|(_, l)| of_parent(l)).collect();
-    if set.is_empty() {
+    // A Gateway has its own listeners only, a ListenerSet its own ([L-39]).
+    let all: Vec<(usize, &CheckedListener<'r>)> = gateway.listeners.iter().enumerate().filter(|(_, l)| l.set == set).collect();
+    let mut list = all.clone();
+    list.retain(|(_, listener)| of_parent(listener));
+    if list.is_empty() {
         let wanted = match (section, parent.port) {
             (Some(name), Some(port)) => format!("named `{name}` on port {port}"),
             (Some(name), None) => format!("named `{name}`"),
             (None, Some(port)) => format!("on port {port}"),
             (None, None) => "at all".to_owned(),
         };
-        let known: Vec<_> = gateway.listeners.iter().map(|l| format!("{} ({})", l.resource.name, l.resource.port)).collect();
-        return Err(("NoMatchingParent", format!("the Gateway has no listener {wanted}, only {}", known.join(", "))));
+        let kind = if set.is_some() { "ListenerSet" } else { "Gateway" };
+        let known: Vec<_> = all.iter().map(|(_, l)| format!("{} ({})", l.resource.name, l.resource.port)).collect();
+        let known = if known.is_empty() { "none that take part".to_owned() } else { known.join(", ") };
+        return Err(("NoMatchingParent", format!("the {kind} has no listener {wanted}, only {known}")));
     }
-    set.retain(|(_, listener)| {
-        listener.kinds.contains(&route.kind) && listener.namespaces.allow(gateway_namespace, route.namespace, &input.namespaces)
+    list.retain(|(_, listener)| {
+        listener.kinds.contains(&route.kind) && listener.namespaces.allow(listener.namespace, route.namespace, &input.namespaces)
     });
-    if set.is_empty() {
+    if list.is_empty() {
         let message = format!("no listener allows {}s from namespace `{}`", route.kind.as_str(), route.namespace);
         return Err(("NotAllowedByListeners", message));
     }
     if route.hostnames.is_empty() {
         return Err(("UnsupportedValue", "none of spec.hostnames is a hostname".to_owned()));
     }
-    let listeners: BTreeMap<usize, Hostnames> = set
+    let listeners: BTreeMap<usize, Hostnames> = list
         .into_iter()
         .map(|(n, listener)| {
             let effective = route.hostnames.iter().filter_map(|name| hostname::intersect(listener.hostname.as_ref(), name.as_ref()));
@@ -129,8 +261,11 @@ pub(crate) fn separate_kinds<'r>(routes: &[CheckedRoute<'r>], attachments: &mut 
         let (Some(route), Some(attachments), Some(findings)) = (routes.get(n), attachments.get_mut(n), findings.get_mut(n)) else {
             continue;
         };
+        if !matches!(route.kind, RouteKind::Http | RouteKind::Grpc) {
+            continue;
+        }
         for attachment in attachments {
-            let gateway = attachment.gateway;
+            let Some(gateway) = attachment.gateway else { continue };
             attachment.listeners.retain(|listener, hostnames| {
                 let others = taken.entry((gateway, *listener)).or_default();
                 let overlap = |(kind, names): &(RouteKind, Hostnames)| {
@@ -145,8 +280,8 @@ pub(crate) fn separate_kinds<'r>(routes: &[CheckedRoute<'r>], attachments: &mut 
             });
             if attachment.listeners.is_empty() && attachment.refused.is_none() {
                 let message = "an older route of the other kind (HTTPRoute or GRPCRoute) serves these hostnames".to_owned();
-                findings.error(Code::NotAttached, format!("spec.parentRefs[{}]", attachment.index), message.clone());
-                attachment.refused = Some(("Conflicted", message));
+                findings.error(Code::NotAttached, attachment.path.clone(), message.clone());
+                attachment.refused = Some(("Conflicted", format!("{}: {message}", attachment.path)));
             }
         }
     }

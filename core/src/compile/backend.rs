@@ -44,7 +44,6 @@ pub(crate) struct Referrer<'a> {
 
 /// Through which kind of parent a route is looked at: its backends may differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(dead_code, reason = "the parents of the other views follow")]
 pub(crate) enum View {
     /// A listener of a Gateway or ListenerSet.
     Gateway,

@@ -1,18 +1,22 @@
-//! GatewayClasses and Gateways of this controller ([S-5], [S-7], [L-14]).
+//! Gateways of this controller, with their own listeners and those of their ListenerSets ([S-5], [L-14]).
 
 use std::collections::BTreeMap;
 
+use super::address::{self, Addresses};
+use super::class::{DEFAULT_CONTROLLER, parameters};
+use super::conflict;
 use super::findings::{Findings, condition};
 use super::input::{Input, Key};
 use super::listener::{self, CheckedListener};
-use super::{ObjectStatus, Status};
+use super::listener_set::{self, CheckedSet};
+use super::tls::{self, Owner, Problem};
 use crate::diagnostic::{Code, ObjectRef};
+use crate::features::Feature;
 use crate::model::namespace_of;
-use crate::resource::status::{GatewayClassStatus, GatewayStatus, SupportedFeature};
+use crate::resource::meta::DefaultScope;
+use crate::resource::status::GatewayStatus;
 use crate::resource::{GATEWAY_GROUP, Gateway};
-
-/// Written into status when neither the options nor a GatewayClass name a controller.
-pub(crate) const DEFAULT_CONTROLLER: &str = "gatewright.dev/controller";
+use crate::table::RouteKind;
 
 /// A Gateway of this controller.
 #[derive(Debug)]
@@ -20,65 +24,86 @@ pub(crate) struct CheckedGateway<'r> {
     pub(crate) resource: &'r Gateway,
     pub(crate) object: ObjectRef,
     pub(crate) controller: &'r str,
+    /// Its own listeners, then those of its ListenerSets in order of precedence ([L-5], [L-41]).
     pub(crate) listeners: Vec<CheckedListener<'r>>,
+    /// The ListenerSets that name it, in order of precedence.
+    pub(crate) sets: Vec<CheckedSet<'r>>,
+    /// The certificate that it shows to backends ([L-37]).
+    pub(crate) client_certificate: Option<ObjectRef>,
+    client_certificate_problem: Option<Problem>,
+    addresses: Addresses,
     invalid_parameters: bool,
 }
 
-impl CheckedGateway<'_> {
-    /// Whether the Gateway takes part in traffic.
+impl<'r> CheckedGateway<'r> {
+    /// Whether the Gateway takes part in traffic; its ListenerSets do not count ([L-14]).
     pub(crate) fn accepted(&self) -> bool {
-        !self.invalid_parameters && self.listeners.iter().any(CheckedListener::accepted)
+        !self.invalid_parameters && self.addresses.unsupported.is_none() && self.own().any(CheckedListener::accepted)
+    }
+
+    /// Its own listeners.
+    fn own(&self) -> impl Iterator<Item = &CheckedListener<'r>> {
+        self.listeners.iter().filter(|listener| listener.set.is_none())
+    }
+
+    /// Whether routes without parentRefs attach ([N-1]).
+    pub(crate) fn is_default(&self) -> bool {
+        self.resource.spec.default_scope == Some(DefaultScope::All)
     }
 
     /// `status`, with the number of attached routes of each listener.
-    pub(crate) fn status(&self, attached: &[usize]) -> GatewayStatus {
+    pub(crate) fn status(&self, attached: &[usize], list_sets: bool) -> GatewayStatus {
         let generation = self.resource.metadata.generation;
-        let invalid: Vec<&str> = self.listeners.iter().filter(|l| !l.accepted()).map(|l| l.resource.name.as_str()).collect();
+        let set = |type_: &str, holds: bool, reason: &str, message: &str| condition(type_, holds, reason, message, generation);
+        let invalid: Vec<&str> = self.own().filter(|l| !l.accepted()).map(|l| l.resource.name.as_str()).collect();
         let accepted = if self.invalid_parameters {
-            condition("Accepted", false, "InvalidParameters", "spec.infrastructure.parametersRef cannot be resolved", generation)
-        } else if invalid.is_empty() && !self.listeners.is_empty() {
-            condition("Accepted", true, "Accepted", "", generation)
+            set("Accepted", false, "InvalidParameters", "spec.infrastructure.parametersRef cannot be resolved")
+        } else if let Some(message) = &self.addresses.unsupported {
+            set("Accepted", false, "UnsupportedAddress", message)
+        } else if invalid.is_empty() && self.own().next().is_some() {
+            set("Accepted", true, "Accepted", "")
         } else {
-            let message = format!("listeners that are not valid: {}", invalid.join(", "));
-            condition("Accepted", self.accepted(), "ListenersNotValid", message, generation)
+            let message = format!("spec.listeners: listeners that are not valid: {}", invalid.join(", "));
+            set("Accepted", self.accepted(), "ListenersNotValid", &message)
         };
-        let programmed = self.accepted() && self.listeners.iter().any(|l| l.accepted() && l.unprogrammed.is_none());
-        let programmed = match programmed {
-            true => condition("Programmed", true, "Programmed", "", generation),
-            false => condition("Programmed", false, "Invalid", "no listener can be served", generation),
+        let programmed = match &self.addresses.unusable {
+            _ if !self.accepted() || !self.listeners.iter().any(CheckedListener::programmed) => {
+                set("Programmed", false, "Invalid", "no listener can be served")
+            }
+            Some((reason, message)) => set("Programmed", false, reason, message),
+            None => set("Programmed", true, "Programmed", ""),
         };
-        let listeners = self.listeners.iter().enumerate();
+        let unresolved: Vec<&str> = self.own().filter(|l| l.unresolved.is_some()).map(|l| l.resource.name.as_str()).collect();
+        let resolved = match &self.client_certificate_problem {
+            Some((reason, message)) => set("ResolvedRefs", false, reason, message),
+            None if unresolved.is_empty() => set("ResolvedRefs", true, "ResolvedRefs", ""),
+            None => {
+                let message = format!("spec.listeners: listeners with references that cannot be resolved: {}", unresolved.join(", "));
+                set("ResolvedRefs", false, "ListenersNotResolved", &message)
+            }
+        };
+        let mut conditions = vec![accepted, programmed, resolved];
+        if tls::insecure_fallback(self.resource) {
+            let message = "spec.tls.frontend: clients are let in without a valid certificate (AllowInsecureFallback)";
+            conditions.push(set("InsecureFrontendValidationMode", true, "ConfigurationChanged", message));
+        }
+        if self.is_default() {
+            conditions.push(set("DefaultGateway", true, "DefaultGateway", "spec.defaultScope: routes without parentRefs may attach"));
+        }
+        let accepted_sets = self.sets.iter().filter(|set| set.accepted(self)).count();
+        let listeners = self.listeners.iter().enumerate().filter(|(_, listener)| listener.set.is_none());
         GatewayStatus {
-            addresses: Vec::new(),
-            attached_listener_sets: None,
-            conditions: vec![accepted, programmed],
+            addresses: self.addresses.assigned.clone(),
+            attached_listener_sets: list_sets.then(|| i32::try_from(accepted_sets).unwrap_or(i32::MAX)),
+            conditions,
             listeners: listeners.map(|(n, l)| l.status(attached.get(n).copied().unwrap_or(0), generation)).collect(),
         }
     }
 }
 
-/// The Gateways of this controller, by namespace and name; fills the status of their classes.
-pub(crate) fn check<'r>(input: &Input<'r>, status: &mut Status, all: &mut Vec<Findings>) -> BTreeMap<Key<'r>, CheckedGateway<'r>> {
+/// The Gateways of this controller, by namespace and name.
+pub(crate) fn check<'r>(input: &Input<'r>, all: &mut Vec<Findings>) -> BTreeMap<Key<'r>, CheckedGateway<'r>> {
     let controller = input.options.controller.as_deref();
-    for (name, class) in &input.classes {
-        if controller.is_some_and(|controller| controller != class.spec.controller_name) {
-            continue;
-        }
-        let object = ObjectRef::new(GATEWAY_GROUP, "GatewayClass", "", name);
-        let mut findings = Findings::new(object.clone());
-        let generation = class.metadata.generation;
-        let accepted = match class.spec.parameters_ref {
-            Some(_) if parameters(controller, "spec.parametersRef", &mut findings) => {
-                condition("Accepted", false, "InvalidParameters", "spec.parametersRef cannot be resolved", generation)
-            }
-            _ => condition("Accepted", true, "Accepted", "", generation),
-        };
-        status.gateway_classes.push(ObjectStatus {
-            object,
-            status: GatewayClassStatus { conditions: vec![accepted], supported_features: supported(input.options.features.of_gateways()) },
-        });
-        all.push(findings);
-    }
     let mut gateways = BTreeMap::new();
     for gateway in &input.resources.gateways {
         let class = input.classes.get(gateway.spec.gateway_class_name.as_str());
@@ -86,40 +111,71 @@ pub(crate) fn check<'r>(input: &Input<'r>, status: &mut Status, all: &mut Vec<Fi
         if controller.is_some() && of_class != controller {
             continue;
         }
-        let namespace = namespace_of(&gateway.metadata);
-        let object = ObjectRef::new(GATEWAY_GROUP, "Gateway", namespace, &gateway.metadata.name);
-        let mut findings = Findings::new(object.clone());
-        let listeners = listener::check(gateway, namespace, input, &mut findings);
-        let has_parameters = gateway.spec.infrastructure.as_ref().is_some_and(|i| i.parameters_ref.is_some());
-        let invalid_parameters = has_parameters && parameters(controller, "spec.infrastructure.parametersRef", &mut findings);
-        if !gateway.spec.addresses.is_empty() {
-            findings.info(Code::NotRouted, "spec.addresses", "addresses are the embedding program's to bind; they do not change routing");
-        }
-        all.push(findings);
+        let key = (namespace_of(&gateway.metadata), gateway.metadata.name.as_str());
         let controller = of_class.or(input.options.controller.as_deref()).unwrap_or(DEFAULT_CONTROLLER);
-        gateways.entry((namespace, gateway.metadata.name.as_str())).or_insert(CheckedGateway {
-            resource: gateway,
-            object,
-            controller,
-            listeners,
-            invalid_parameters,
-        });
+        gateways.entry(key).or_insert_with(|| one(gateway, key.0, controller, input, all));
     }
     gateways
 }
 
-/// `supportedFeatures`: the names are sorted already ([R-14]).
-pub(crate) fn supported(names: impl Iterator<Item = &'static str>) -> Vec<SupportedFeature> {
-    names.map(|name| SupportedFeature { name: name.to_owned() }).collect()
+fn one<'r>(
+    gateway: &'r Gateway,
+    namespace: &'r str,
+    controller: &'r str,
+    input: &Input<'r>,
+    all: &mut Vec<Findings>,
+) -> CheckedGateway<'r> {
+    let object = ObjectRef::new(GATEWAY_GROUP, "Gateway", namespace, &gateway.metadata.name);
+    let mut findings = Findings::new(object.clone());
+    let owner = Owner { kind: "Gateway", namespace };
+    let mut listeners = listener::check(&gateway.spec.listeners, owner, None, (gateway, namespace), input, &mut findings);
+    let features = input.options.features;
+    let conflicts = conflict::within(&listeners, &[], features);
+    exclude(&mut listeners, conflicts, &mut findings);
+
+    let parameters_ref = gateway.spec.infrastructure.as_ref().and_then(|infrastructure| infrastructure.parameters_ref.as_ref());
+    let invalid_parameters =
+        parameters_ref.is_some() && parameters(input.options.controller.as_deref(), "spec.infrastructure.parametersRef", &mut findings);
+    let mut certificate = tls::backend_client_certificate(gateway, namespace, input, &mut findings);
+    if !certificate.good.is_empty() && !features.contains(Feature::GatewayBackendClientCertificate) {
+        findings.error(Code::UnsupportedValue, "spec.tls.backend", "client certificates towards backends are not supported here");
+        certificate.good.clear();
+    }
+    let mut checked = CheckedGateway {
+        resource: gateway,
+        object,
+        controller,
+        listeners,
+        sets: Vec::new(),
+        client_certificate: certificate.good.pop(),
+        client_certificate_problem: certificate.problem,
+        addresses: address::check(&gateway.spec.addresses, input, &mut findings),
+        invalid_parameters,
+    };
+    all.push(findings);
+    if features.contains(Feature::ListenerSet) {
+        listener_set::merge(&mut checked, namespace, input, all);
+    }
+    let overlaps: Vec<bool> = {
+        let list = &checked.listeners;
+        let overlaps = |n: usize, one| list.iter().enumerate().any(|(k, other)| k != n && conflict::overlap(one, other));
+        list.iter().enumerate().map(|(n, one)| overlaps(n, one)).collect()
+    };
+    checked.listeners.iter_mut().zip(overlaps).for_each(|(listener, overlaps)| listener.overlaps = overlaps);
+    checked
 }
 
-/// Parameters of a class or Gateway belong to its controller: for a controller they are unresolvable, in a file
-/// read without one they are another program's.
-fn parameters(controller: Option<&str>, path: &str, findings: &mut Findings) -> bool {
-    let message = "parameters of this kind are not known";
-    match controller {
-        Some(_) => findings.error(Code::RefNotFound, path, message),
-        None => findings.warning(Code::RefNotFound, path, format!("{message} and not read")),
+/// Marks the listeners that a conflict excludes.
+pub(crate) fn exclude(listeners: &mut [CheckedListener<'_>], conflicts: Vec<Option<&'static str>>, findings: &mut Findings) {
+    for (listener, reason) in listeners.iter_mut().zip(conflicts) {
+        let Some(reason) = reason else { continue };
+        let message =
+            format!("listener `{}` and another one on port {} exclude each other: {reason}", listener.resource.name, listener.port);
+        findings.error(Code::Listener, listener.path.clone(), message);
+        listener.conflict = Some(reason);
+        // Two modes of TLS on one port are a mode that is not supported ([L-3]).
+        if reason == "ProtocolConflict" && listener.kinds == [RouteKind::Tls] {
+            listener.kinds.clear();
+        }
     }
-    controller.is_some()
 }

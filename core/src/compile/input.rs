@@ -6,8 +6,8 @@ use crate::model::grant::Grants;
 use crate::model::namespace_of;
 use crate::model::selector::NamespaceLabels;
 use crate::options::{MissingServices, Options};
-use crate::resource::kubernetes::{EndpointSlice, Secret, Service, ServiceImport};
-use crate::resource::{GatewayClass, Resources};
+use crate::resource::kubernetes::{ConfigMap, EndpointSlice, Secret, Service, ServiceImport};
+use crate::resource::{GATEWAY_GROUP, GatewayClass, ListenerSet, Resources, XMesh};
 
 /// Namespace and name.
 pub(crate) type Key<'r> = (&'r str, &'r str);
@@ -18,9 +18,13 @@ pub(crate) struct Input<'r> {
     pub(crate) resources: &'r Resources,
     pub(crate) options: &'r Options,
     pub(crate) classes: BTreeMap<&'r str, &'r GatewayClass>,
+    pub(crate) meshes: BTreeMap<&'r str, &'r XMesh>,
+    /// By the Gateway that they name.
+    pub(crate) listener_sets: BTreeMap<Key<'r>, Vec<&'r ListenerSet>>,
     pub(crate) grants: Grants<'r>,
     pub(crate) namespaces: NamespaceLabels<'r>,
     pub(crate) secrets: BTreeMap<Key<'r>, &'r Secret>,
+    config_maps: BTreeMap<Key<'r>, &'r ConfigMap>,
     services: BTreeMap<Key<'r>, &'r Service>,
     imports: BTreeMap<Key<'r>, &'r ServiceImport>,
     slices: BTreeMap<Key<'r>, Vec<&'r EndpointSlice>>,
@@ -33,9 +37,12 @@ impl<'r> Input<'r> {
             resources,
             options,
             classes: resources.gateway_classes.iter().map(|class| (class.metadata.name.as_str(), class)).collect(),
+            meshes: resources.meshes.iter().map(|mesh| (mesh.metadata.name.as_str(), mesh)).collect(),
+            listener_sets: sets(&resources.listener_sets),
             grants: Grants::new(&resources.reference_grants),
             namespaces: NamespaceLabels::new(&resources.namespaces),
             secrets: by_name(&resources.secrets, |o| &o.metadata),
+            config_maps: by_name(&resources.config_maps, |o| &o.metadata),
             services: by_name(&resources.services, |o| &o.metadata),
             imports: by_name(&resources.service_imports, |o| &o.metadata),
             slices: slices(&resources.endpoint_slices, "kubernetes.io/service-name"),
@@ -49,6 +56,22 @@ impl<'r> Input<'r> {
 
     pub(crate) fn import(&self, namespace: &str, name: &str) -> Option<&'r ServiceImport> {
         self.imports.get(&(namespace, name)).copied()
+    }
+
+    /// Whether a ConfigMap has certificates of authorities in its key `ca.crt` ([L-36], [TP-4]).
+    ///
+    /// # Errors
+    ///
+    /// Why it has none.
+    pub(crate) fn ca_bundle(&self, namespace: &str, name: &str) -> Result<(), String> {
+        let Some(config_map) = self.config_maps.get(&(namespace, name)) else {
+            return Err(format!("ConfigMap `{namespace}/{name}` does not exist"));
+        };
+        match config_map.data.get("ca.crt") {
+            None => Err(format!("ConfigMap `{namespace}/{name}` has no key `ca.crt`")),
+            Some(text) if !super::tls::is_pem(text) => Err(format!("`ca.crt` of ConfigMap `{namespace}/{name}` is not in PEM format")),
+            Some(_) => Ok(()),
+        }
     }
 
     /// The EndpointSlices of a Service or ServiceImport.
@@ -83,6 +106,19 @@ fn slices<'r>(list: &'r [EndpointSlice], label: &str) -> BTreeMap<Key<'r>, Vec<&
     for slice in list {
         if let Some(service) = slice.metadata.labels.get(label) {
             map.entry((namespace_of(&slice.metadata), service.as_str())).or_default().push(slice);
+        }
+    }
+    map
+}
+
+/// ListenerSets by the Gateway that they name; sets with another kind of parent belong to nobody here.
+fn sets(list: &[ListenerSet]) -> BTreeMap<Key<'_>, Vec<&ListenerSet>> {
+    let mut map = BTreeMap::<_, Vec<_>>::new();
+    for set in list {
+        let parent = &set.spec.parent_ref;
+        if parent.group.as_deref().unwrap_or(GATEWAY_GROUP) == GATEWAY_GROUP && parent.kind.as_deref().unwrap_or("Gateway") == "Gateway" {
+            let namespace = parent.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+            map.entry((namespace.unwrap_or(namespace_of(&set.metadata)), parent.name.as_str())).or_default().push(set);
         }
     }
     map

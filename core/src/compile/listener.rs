@@ -1,37 +1,45 @@
-//! The listeners of a Gateway: which are valid, and which exclude each other ([L-1] to [L-15]).
+//! One listener of a Gateway or ListenerSet: whether it is valid, which routes it takes, and its status ([L-8] to
+//! [L-15], [L-30]).
 
 use super::findings::{Findings, condition};
 use super::input::Input;
-use crate::diagnostic::Code;
-use crate::model::grant::Reference;
+use super::tls::{self, Owner, Problem};
+use crate::diagnostic::{Code, ObjectRef};
+use crate::features::{Feature, Features};
 use crate::model::hostname::{Hostname, HostnameError};
 use crate::model::selector::AllowedNamespaces;
 use crate::resource::GATEWAY_GROUP;
 use crate::resource::gateway::{Gateway, Listener, ProtocolType, TlsMode};
-use crate::resource::meta::SecretObjectReference;
 use crate::resource::status::{ListenerStatus, RouteGroupKind};
-use crate::table::{ListenerProtocol, RouteKind};
-
-/// Reason and message of a condition that is not as it should be.
-pub(crate) type Problem = (&'static str, String);
+use crate::table::{ClientValidation, ListenerProtocol, ListenerTls, RouteKind};
 
 /// A listener, checked.
 #[derive(Debug)]
 pub(crate) struct CheckedListener<'r> {
     pub(crate) resource: &'r Listener,
+    /// Namespace of the object that has it ([L-15]).
+    pub(crate) namespace: &'r str,
+    /// The ListenerSet that has it, by its place among those of the Gateway.
+    pub(crate) set: Option<usize>,
     /// Field path of the listener.
     pub(crate) path: String,
     pub(crate) port: u16,
-    /// `None` for a protocol that is not served in this version.
+    /// `None` for a protocol that is not served.
     pub(crate) protocol: Option<ListenerProtocol>,
     pub(crate) hostname: Option<Hostname>,
+    /// Whether port and hostname could be read.
+    pub(crate) readable: bool,
     pub(crate) namespaces: AllowedNamespaces,
     pub(crate) kinds: Vec<RouteKind>,
     /// Why it is not accepted.
     pub(crate) rejected: Option<Problem>,
     pub(crate) conflict: Option<&'static str>,
-    unresolved: Option<Problem>,
+    /// Whether a client may reuse a connection to it for another listener ([L-33]).
+    pub(crate) overlaps: bool,
+    pub(crate) unresolved: Option<Problem>,
     pub(crate) unprogrammed: Option<Problem>,
+    pub(crate) certificates: Vec<ObjectRef>,
+    pub(crate) client_validation: Option<ClientValidation>,
 }
 
 impl CheckedListener<'_> {
@@ -40,14 +48,26 @@ impl CheckedListener<'_> {
         self.rejected.is_none() && self.conflict.is_none()
     }
 
+    /// Whether it can be served.
+    pub(crate) fn programmed(&self) -> bool {
+        self.accepted() && self.unprogrammed.is_none()
+    }
+
+    /// How it decrypts, if it does.
+    pub(crate) fn tls(&self) -> Option<ListenerTls> {
+        matches!(self.protocol, Some(ListenerProtocol::Https | ListenerProtocol::TlsTerminate))
+            .then(|| ListenerTls { certificates: self.certificates.clone().into(), client_validation: self.client_validation.clone() })
+    }
+
     /// `status` of the listener with this number of attached routes.
     pub(crate) fn status(&self, attached: usize, generation: Option<i64>) -> ListenerStatus {
         let set = |type_: &str, problem: Option<&Problem>| match problem {
             Some((reason, message)) => condition(type_, false, reason, message.clone(), generation),
             None => condition(type_, true, type_, String::new(), generation),
         };
+        // Whose listener excludes this one is not for its owner to know ([L-42]).
         let conflict: Option<Problem> =
-            self.conflict.map(|reason| (reason, format!("another listener on port {} excludes this one", self.port)));
+            self.conflict.map(|reason| (reason, format!("{}: another listener on port {} excludes this one", self.path, self.port)));
         let rejected = conflict.as_ref().or(self.rejected.as_ref());
         // What is not accepted cannot be programmed; a conflict gives its reason there too ([L-4]).
         let invalid = rejected.map(|(reason, message)| (if conflict.is_some() { *reason } else { "Invalid" }, message.clone()));
@@ -59,6 +79,10 @@ impl CheckedListener<'_> {
         if let Some((reason, message)) = conflict {
             conditions.push(condition("Conflicted", true, reason, message, generation));
         }
+        if self.overlaps {
+            let message = format!("{}.hostname: another listener on port {} answers TLS for some of its hosts", self.path, self.port);
+            conditions.push(condition("OverlappingTLSConfig", true, "OverlappingHostnames", message, generation));
+        }
         let kind = |kind: &RouteKind| RouteGroupKind { group: Some(GATEWAY_GROUP.into()), kind: kind.as_str().into() };
         ListenerStatus {
             name: self.resource.name.clone(),
@@ -69,52 +93,47 @@ impl CheckedListener<'_> {
     }
 }
 
-/// Checks the listeners of one Gateway.
-pub(crate) fn check<'r>(gateway: &'r Gateway, namespace: &str, input: &Input<'r>, findings: &mut Findings) -> Vec<CheckedListener<'r>> {
-    let mut checked: Vec<CheckedListener<'r>> = Vec::with_capacity(gateway.spec.listeners.len());
-    for (n, listener) in gateway.spec.listeners.iter().enumerate() {
+/// Checks the listeners of one object, each by itself.
+pub(crate) fn check<'r>(
+    list: &'r [Listener],
+    owner: Owner<'r>,
+    set: Option<usize>,
+    gateway: (&'r Gateway, &'r str),
+    input: &Input<'r>,
+    findings: &mut Findings,
+) -> Vec<CheckedListener<'r>> {
+    let mut checked: Vec<CheckedListener<'r>> = Vec::with_capacity(list.len());
+    for (n, listener) in list.iter().enumerate() {
         let path = format!("spec.listeners[{n}]");
         if checked.iter().any(|earlier| earlier.resource.name == listener.name) {
             let message = format!("listener name `{}` must be unique within the Gateway: this listener is left out", listener.name);
             findings.error(Code::InvalidCombination, format!("{path}.name"), message);
             continue;
         }
-        checked.push(check_one(gateway, listener, path, namespace, input, findings));
-    }
-    let conflicts: Vec<_> = checked.iter().map(|one| checked.iter().find_map(|other| conflict(one, other))).collect();
-    for (listener, reason) in checked.iter_mut().zip(conflicts) {
-        if let Some(reason) = reason {
-            let message =
-                format!("listener `{}` and another one on port {} exclude each other: {reason}", listener.resource.name, listener.port);
-            findings.error(Code::Listener, listener.path.clone(), message);
-            listener.conflict = Some(reason);
-        }
+        checked.push(check_one(listener, owner, set, path, gateway, input, findings));
     }
     checked
 }
 
 fn check_one<'r>(
-    gateway: &'r Gateway,
     listener: &'r Listener,
+    owner: Owner<'r>,
+    set: Option<usize>,
     path: String,
-    namespace: &str,
+    (gateway, gateway_namespace): (&'r Gateway, &'r str),
     input: &Input<'r>,
     findings: &mut Findings,
 ) -> CheckedListener<'r> {
     let mut rejected: Option<Problem> = None;
     let mut reject = |reason, code, at: String, message: String, findings: &mut Findings| {
-        findings.error(code, at, message.clone());
-        rejected.get_or_insert((reason, message));
+        findings.error(code, at.clone(), message.clone());
+        rejected.get_or_insert((reason, format!("{at}: {message}")));
     };
-    let protocol = match &listener.protocol {
-        ProtocolType::Http => Some(ListenerProtocol::Http),
-        ProtocolType::Https => Some(ListenerProtocol::Https),
-        other => {
-            let message = match other {
-                ProtocolType::Other(text) => format!("protocol `{text}` is not supported, expected HTTP or HTTPS"),
-                known => format!("protocol {known} is not served in this version, expected HTTP or HTTPS"),
-            };
-            reject("UnsupportedProtocol", Code::Listener, format!("{path}.protocol"), message, findings);
+    let features = input.options.features;
+    let protocol = match protocol(listener, &path, features) {
+        Ok(protocol) => Some(protocol),
+        Err((reason, code, at, message)) => {
+            reject(reason, code, at, message, findings);
             None
         }
     };
@@ -122,16 +141,29 @@ fn check_one<'r>(
     if port == 0 {
         let message = format!("port {} is not from 1 to 65535", listener.port);
         reject("UnsupportedValue", Code::InvalidValue, format!("{path}.port"), message, findings);
+    } else if input.options.unavailable_ports.contains(&port) {
+        reject("PortUnavailable", Code::Listener, format!("{path}.port"), format!("port {port} cannot be opened"), findings);
     }
-    let hostname = match listener.hostname.as_deref().filter(|text| !text.is_empty()).map(Hostname::parse) {
+    let written = listener.hostname.as_deref().filter(|text| !text.is_empty());
+    let hostname = match written.map(Hostname::parse) {
         None => None,
         Some(Ok(hostname)) => Some(hostname),
         Some(Err(error)) => {
-            let message = hostname_message(listener.hostname.as_deref().unwrap_or_default(), error);
+            let message = hostname_message(written.unwrap_or_default(), error);
             reject("UnsupportedValue", Code::InvalidValue, format!("{path}.hostname"), message, findings);
             None
         }
     };
+    // A listener that could not be read must not let routes in by what was not read.
+    let readable = port != 0 && (hostname.is_some() || written.is_none());
+    if hostname.is_some() && matches!(listener.protocol, ProtocolType::Tcp | ProtocolType::Udp) {
+        let message = "hostname must not be specified for protocols ['TCP', 'UDP']".to_owned();
+        reject("UnsupportedValue", Code::InvalidCombination, format!("{path}.hostname"), message, findings);
+    }
+    if listener.tls.is_some() && matches!(listener.protocol, ProtocolType::Http | ProtocolType::Tcp | ProtocolType::Udp) {
+        let message = "tls must not be specified for protocols ['HTTP', 'TCP', 'UDP']".to_owned();
+        reject("UnsupportedValue", Code::InvalidCombination, format!("{path}.tls"), message, findings);
+    }
     let namespaces = match AllowedNamespaces::parse(listener.allowed_routes.as_ref().and_then(|allowed| allowed.namespaces.as_ref())) {
         Ok(namespaces) => namespaces,
         Err((field, text)) => {
@@ -140,45 +172,79 @@ fn check_one<'r>(
             AllowedNamespaces::None
         }
     };
-    let tls = listener.tls.as_ref();
-    if tls.is_some() && protocol == Some(ListenerProtocol::Http) {
-        let message = "tls must not be specified for protocols ['HTTP', 'TCP', 'UDP']".to_owned();
-        reject("UnsupportedValue", Code::InvalidCombination, format!("{path}.tls"), message, findings);
-    }
-    if protocol == Some(ListenerProtocol::Https) && !matches!(tls.and_then(|tls| tls.mode.as_ref()), None | Some(TlsMode::Terminate)) {
-        let message = "tls mode must be Terminate for protocol HTTPS".to_owned();
-        reject("UnsupportedValue", Code::UnsupportedValue, format!("{path}.tls.mode"), message, findings);
-    }
-    // A listener that could not be read must not let routes in by what was not read.
-    let (kinds, bad_kinds) = if hostname.is_none() && listener.hostname.as_deref().is_some_and(|text| !text.is_empty()) {
-        (Vec::new(), None)
-    } else {
-        kinds(listener, protocol, &path, findings)
+    let (kinds, mut unresolved) = match protocol {
+        Some(protocol) if readable => kinds(listener, protocol, features, &path, findings),
+        _ => (Vec::new(), None),
     };
-    let mut unresolved = bad_kinds;
     let mut unprogrammed = None;
-    if protocol == Some(ListenerProtocol::Https) {
-        if let Some(problem) = certificates(listener, namespace, &path, input, findings, &mut unprogrammed) {
-            unresolved = Some(problem);
+    let (mut certificates, mut client_validation) = (Vec::new(), None);
+    if matches!(protocol, Some(ListenerProtocol::Https | ListenerProtocol::TlsTerminate)) {
+        let resolved = served_certificates(listener, owner, &path, input, findings);
+        if resolved.good.is_empty() {
+            unprogrammed = Some(("Invalid", format!("{path}.tls.certificateRefs: no certificate can be served")));
         }
-        if asks_for_client_certificates(gateway, port) {
-            let message = "client certificate validation is not supported in this version: the listener is not served without it";
-            findings.error(Code::UnsupportedValue, "spec.tls.frontend", message);
-            unprogrammed = Some(("Invalid", message.to_owned()));
-        }
+        certificates = resolved.good;
+        let validation = tls::client_validation(gateway, gateway_namespace, port, input, findings);
+        client_validation = validation.settings;
+        rejected = rejected.or(validation.rejected);
+        unresolved = resolved.problem.or(validation.problem).or(unresolved);
     }
     CheckedListener {
         resource: listener,
+        namespace: owner.namespace,
+        set,
         path,
         port,
         protocol,
         hostname,
+        readable,
         namespaces,
         kinds,
         rejected,
         conflict: None,
+        overlaps: false,
         unresolved,
         unprogrammed,
+        certificates,
+        client_validation,
+    }
+}
+
+/// Reason, code, path and message of a listener that is not accepted.
+type Rejection = (&'static str, Code, String, String);
+
+/// What the listener speaks, of what the embedding program serves ([L-9], [L-10], [L-30]).
+fn protocol(listener: &Listener, path: &str, features: Features) -> Result<ListenerProtocol, Rejection> {
+    let at = || format!("{path}.protocol");
+    let unsupported = |message: String| Err(("UnsupportedProtocol", Code::Listener, at(), message));
+    let mode = |expected: &str, text: &str| {
+        let message = format!("{expected}, found `{text}`");
+        Err(("UnsupportedValue", Code::UnsupportedValue, format!("{path}.tls.mode"), message))
+    };
+    let needed: &[Feature] = match &listener.protocol {
+        ProtocolType::Http | ProtocolType::Https => &[Feature::HttpRoute, Feature::GrpcRoute],
+        ProtocolType::Tls => &[Feature::TlsRoute],
+        ProtocolType::Tcp => &[Feature::TcpRoute],
+        ProtocolType::Udp => &[Feature::UdpRoute],
+        ProtocolType::Other(text) => {
+            return unsupported(format!("protocol `{text}` is not supported, expected one of {}", ProtocolType::KNOWN.join(", ")));
+        }
+    };
+    if !needed.iter().any(|feature| features.contains(*feature)) {
+        return unsupported(format!("protocol {} is not served here", listener.protocol));
+    }
+    let tls = listener.tls.as_ref();
+    match (&listener.protocol, tls.and_then(|tls| tls.mode.as_ref())) {
+        (ProtocolType::Http, _) => Ok(ListenerProtocol::Http),
+        (ProtocolType::Tcp, _) => Ok(ListenerProtocol::Tcp),
+        (ProtocolType::Udp, _) => Ok(ListenerProtocol::Udp),
+        (ProtocolType::Https, None | Some(TlsMode::Terminate)) => Ok(ListenerProtocol::Https),
+        (ProtocolType::Https, Some(other)) => mode("tls mode must be Terminate for protocol HTTPS", other.as_str()),
+        (_, None) if tls.is_none() => mode("tls mode must be set for protocol TLS", ""),
+        (_, Some(TlsMode::Passthrough)) => Ok(ListenerProtocol::TlsPassthrough),
+        (_, None | Some(TlsMode::Terminate)) if features.contains(Feature::TlsRouteModeTerminate) => Ok(ListenerProtocol::TlsTerminate),
+        (_, None | Some(TlsMode::Terminate)) => mode("tls mode must be Passthrough here", "Terminate"),
+        (_, Some(other)) => mode("tls mode must be Terminate or Passthrough", other.as_str()),
     }
 }
 
@@ -190,21 +256,24 @@ pub(crate) fn hostname_message(text: &str, error: HostnameError) -> String {
     }
 }
 
-/// Route kinds the listener serves, and what is wrong with those it asks for ([L-8]).
+/// Route kinds the listener serves, and what is wrong with those it asks for ([L-8], [A-11]).
 fn kinds(
     listener: &Listener,
-    protocol: Option<ListenerProtocol>,
+    protocol: ListenerProtocol,
+    features: Features,
     path: &str,
     findings: &mut Findings,
 ) -> (Vec<RouteKind>, Option<Problem>) {
-    // Of a protocol that is not served the listener says so itself.
-    if protocol.is_none() {
-        return (Vec::new(), None);
-    }
-    let all = [RouteKind::Http, RouteKind::Grpc];
+    let mut all = match protocol {
+        ListenerProtocol::Http | ListenerProtocol::Https => vec![RouteKind::Http, RouteKind::Grpc],
+        ListenerProtocol::TlsTerminate | ListenerProtocol::TlsPassthrough => vec![RouteKind::Tls],
+        ListenerProtocol::Tcp => vec![RouteKind::Tcp],
+        ListenerProtocol::Udp => vec![RouteKind::Udp],
+    };
+    all.retain(|kind| features.contains(kind.feature()));
     let asked = listener.allowed_routes.as_ref().map_or(&[][..], |allowed| allowed.kinds.as_slice());
     if asked.is_empty() {
-        return (all.to_vec(), None);
+        return (all, None);
     }
     let mut kinds = Vec::new();
     let mut problem = None;
@@ -214,102 +283,24 @@ fn kinds(
             Some(kind) if !kinds.contains(kind) => kinds.push(*kind),
             Some(_) => {}
             None => {
+                let at = format!("{path}.allowedRoutes.kinds[{n}]");
                 let message = format!("kind `{}.{group}` is not served by a listener of protocol {}", ask.kind, listener.protocol);
-                findings.error(Code::RefKind, format!("{path}.allowedRoutes.kinds[{n}]"), message.clone());
-                problem.get_or_insert(("InvalidRouteKinds", message));
+                findings.error(Code::RefKind, at.clone(), message.clone());
+                problem.get_or_insert(("InvalidRouteKinds", format!("{at}: {message}")));
             }
         }
     }
     (kinds, problem)
 }
 
-/// Checks the certificates; any good one is enough to serve ([L-11], [L-12]).
-fn certificates(
-    listener: &Listener,
-    namespace: &str,
-    path: &str,
-    input: &Input<'_>,
-    findings: &mut Findings,
-    unprogrammed: &mut Option<Problem>,
-) -> Option<Problem> {
+/// The certificates to serve; any good one is enough ([L-11], [L-12], [L-31]).
+fn served_certificates(listener: &Listener, owner: Owner<'_>, path: &str, input: &Input<'_>, findings: &mut Findings) -> tls::Resolved {
     let refs = listener.tls.as_ref().map_or(&[][..], |tls| tls.certificate_refs.as_slice());
     if refs.is_empty() {
-        let message = "an HTTPS listener needs `tls.certificateRefs`".to_owned();
-        findings.error(Code::Listener, format!("{path}.tls"), message.clone());
-        *unprogrammed = Some(("Invalid", message.clone()));
-        return Some(("InvalidCertificateRef", message));
+        let at = format!("{path}.tls");
+        let message = format!("a listener of protocol {} that decrypts needs `tls.certificateRefs`", listener.protocol);
+        findings.error(Code::Listener, at.clone(), message.clone());
+        return tls::Resolved { good: Vec::new(), problem: Some(("InvalidCertificateRef", format!("{at}: {message}"))) };
     }
-    let mut problems = Vec::new();
-    for (n, reference) in refs.iter().enumerate() {
-        if let Err((reason, message)) = certificate(reference, namespace, input) {
-            let code = if reason == "RefNotPermitted" { Code::RefNotPermitted } else { Code::RefNotFound };
-            findings.error(code, format!("{path}.tls.certificateRefs[{n}]"), message.clone());
-            problems.push((reason, message));
-        }
-    }
-    if problems.len() == refs.len() {
-        *unprogrammed = Some(("Invalid", "no certificate can be served".to_owned()));
-    }
-    let refused = problems.iter().position(|(reason, _)| *reason == "RefNotPermitted").unwrap_or(0);
-    (!problems.is_empty()).then(|| problems.swap_remove(refused))
-}
-
-fn certificate(reference: &SecretObjectReference, namespace: &str, input: &Input<'_>) -> Result<(), Problem> {
-    let group = reference.group.as_deref().unwrap_or("");
-    let kind = reference.kind.as_deref().unwrap_or("Secret");
-    let to_namespace = reference.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or(namespace);
-    let name = reference.name.as_str();
-    let permitted = input.grants.permit(&Reference {
-        from_group: GATEWAY_GROUP,
-        from_kind: "Gateway",
-        from_namespace: namespace,
-        to_group: group,
-        to_kind: kind,
-        to_namespace,
-        to_name: name,
-    });
-    if !permitted {
-        let message = format!("no ReferenceGrant in namespace `{to_namespace}` permits this reference to {kind} `{name}`");
-        return Err(("RefNotPermitted", message));
-    }
-    let invalid = |message: String| Err(("InvalidCertificateRef", message));
-    if (group, kind) != ("", "Secret") {
-        return invalid(format!("kind `{kind}.{group}` is not supported, expected Secret"));
-    }
-    let Some(secret) = input.secrets.get(&(to_namespace, name)) else {
-        return invalid(format!("Secret `{to_namespace}/{name}` does not exist"));
-    };
-    // The server parses keys; here it is enough that both members are PEM texts.
-    for member in ["tls.crt", "tls.key"] {
-        let pem = secret.string_data.get(member).is_some_and(|text| text.trim_start().starts_with("-----BEGIN"))
-            || secret.data.get(member).is_some_and(|base64| base64.trim_start().starts_with("LS0tLS1CRUdJTi"));
-        if !pem {
-            return invalid(format!("`{member}` of Secret `{to_namespace}/{name}` is not in PEM format"));
-        }
-    }
-    Ok(())
-}
-
-/// Whether the Gateway validates client certificates on a port ([L-34]).
-fn asks_for_client_certificates(gateway: &Gateway, port: u16) -> bool {
-    let Some(frontend) = gateway.spec.tls.as_ref().and_then(|tls| tls.frontend.as_ref()) else { return false };
-    let of_port = frontend.per_port.iter().find(|entry| entry.port == i32::from(port)).map(|entry| &entry.tls);
-    of_port.unwrap_or(&frontend.default).validation.is_some()
-}
-
-/// Why two listeners of one Gateway exclude each other; nobody wins ([L-3], [L-4]).
-fn conflict(one: &CheckedListener<'_>, other: &CheckedListener<'_>) -> Option<&'static str> {
-    use ProtocolType::{Http, Https, Tcp, Tls, Udp};
-    if std::ptr::eq(one, other) || one.port != other.port || one.port == 0 {
-        return None;
-    }
-    let same_host = one.hostname == other.hostname;
-    match (&one.resource.protocol, &other.resource.protocol) {
-        (ProtocolType::Other(_), _) | (_, ProtocolType::Other(_)) => None,
-        (Udp, Udp) => Some("ProtocolConflict"),
-        (Udp, _) | (_, Udp) => None,
-        (Tcp, _) | (_, Tcp) => Some("ProtocolConflict"),
-        (Http, Http) | (Https, Https) | (Tls, Tls) | (Https, Tls) | (Tls, Https) => same_host.then_some("HostnameConflict"),
-        _ => Some("ProtocolConflict"),
-    }
+    tls::certificates(refs, owner, &format!("{path}.tls.certificateRefs"), input, findings)
 }

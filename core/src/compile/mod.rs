@@ -3,23 +3,31 @@
 //! Nothing here fails. What is invalid is left out or answers as the specification says, and is reported twice:
 //! as a condition for controllers and as a diagnostic for people.
 
+mod address;
 mod attach;
 mod backend;
 mod build;
+mod class;
+mod conflict;
 mod filter;
 mod findings;
 mod gateway;
 mod input;
 mod listener;
+mod listener_set;
 mod matches;
+mod mesh;
 mod route;
 mod rule;
+mod shadow;
 mod status;
+mod tls;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
+use crate::features::Feature;
 use crate::options::Options;
 use crate::resource::backend::XBackendStatus;
 use crate::resource::meta::ObjectMeta;
@@ -92,20 +100,35 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
     let input = input::Input::new(resources, options);
     let mut status = Status::default();
     let mut all_findings = Vec::new();
-    let gateways = gateway::check(&input, &mut status, &mut all_findings);
-    let mut backends = backend::Backends::new(&input);
-    let (mut routes, mut findings) = route::check(&input, &mut backends);
+    class::check(&input, &mut status, &mut all_findings);
+    let gateways = gateway::check(&input, &mut all_findings);
+    let (mut routes, mut findings) = route::check(&input);
     let mut attachments: Vec<Vec<attach::Attachment<'_>>> =
         routes.iter().zip(&mut findings).map(|(route, findings)| attach::attach(route, &gateways, &input, findings)).collect();
     attach::separate_kinds(&routes, &mut attachments, &mut findings);
+    mesh::separate_kinds(&routes, &mut attachments, &mut findings);
 
-    let attached = attached_routes(&routes, &attachments);
+    let mut backends = backend::Backends::new(&input);
+    for ((route, attachments), findings) in routes.iter_mut().zip(&attachments).zip(&mut findings) {
+        let mut views: BTreeSet<backend::View> =
+            attachments.iter().flat_map(|attachment| attachment.views(route.kind, &gateways)).collect();
+        if views.is_empty() {
+            views.insert(backend::View::Gateway);
+        }
+        views.into_iter().for_each(|view| route.check_rules(view, &mut backends, findings, &input));
+    }
+
+    let attached = attached_routes(&routes, &attachments, &gateways);
+    let with_sets = options.features.contains(Feature::ListenerSet);
     for (key, gateway) in &gateways {
         let counts: Vec<usize> = (0..gateway.listeners.len()).map(|n| attached.get(&(*key, n)).map_or(0, BTreeSet::len)).collect();
-        status.gateways.push(ObjectStatus { object: gateway.object.clone(), status: gateway.status(&counts) });
+        status.gateways.push(ObjectStatus { object: gateway.object.clone(), status: gateway.status(&counts, with_sets) });
+        let sets = gateway.sets.iter().map(|set| ObjectStatus { object: set.object.clone(), status: set.status(gateway, &counts) });
+        status.listener_sets.extend(sets);
     }
+    status.listener_sets.sort_by(|a, b| a.object.cmp(&b.object));
     for (route, attachments) in routes.iter().zip(&attachments).filter(|(_, attachments)| !attachments.is_empty()) {
-        let entry = ObjectStatus { object: route.object.clone(), status: status::of_route(route, attachments, &gateways) };
+        let entry = ObjectStatus { object: route.object.clone(), status: status::of_route(route, attachments, &gateways, &input) };
         match route.kind {
             RouteKind::Http => status.http_routes.push(entry),
             RouteKind::Grpc => status.grpc_routes.push(entry),
@@ -127,15 +150,17 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
 fn attached_routes<'r>(
     routes: &[route::CheckedRoute<'r>],
     attachments: &[Vec<attach::Attachment<'r>>],
+    gateways: &attach::Gateways<'r>,
 ) -> BTreeMap<(input::Key<'r>, usize), BTreeSet<usize>> {
     let mut attached = BTreeMap::<_, BTreeSet<usize>>::new();
     for (n, (route, attachments)) in routes.iter().zip(attachments).enumerate() {
-        if route.unusable().is_some() {
-            continue;
-        }
         for attachment in attachments {
+            if attachment.views(route.kind, gateways).into_iter().any(|view| route.unusable(view).is_some()) {
+                continue;
+            }
+            let Some(gateway) = attachment.gateway else { continue };
             for listener in attachment.listeners.keys() {
-                attached.entry((attachment.gateway, *listener)).or_default().insert(n);
+                attached.entry((gateway, *listener)).or_default().insert(n);
             }
         }
     }
@@ -151,13 +176,8 @@ fn not_routed(resources: &Resources) -> Vec<Diagnostic> {
         let message = format!("{kind} objects are read but do not route traffic in this version");
         list.push(Diagnostic::new(Severity::Warning, Code::NotRouted, Some(object), "", message));
     };
-    resources.tls_routes.iter().for_each(|o| tell("TLSRoute", &o.metadata));
-    resources.tcp_routes.iter().for_each(|o| tell("TCPRoute", &o.metadata));
-    resources.udp_routes.iter().for_each(|o| tell("UDPRoute", &o.metadata));
-    resources.listener_sets.iter().for_each(|o| tell("ListenerSet", &o.metadata));
     resources.backend_traffic_policies.iter().for_each(|o| tell("XBackendTrafficPolicy", &o.metadata));
     resources.backends.iter().for_each(|o| tell("XBackend", &o.metadata));
-    resources.meshes.iter().for_each(|o| tell("XMesh", &o.metadata));
     for policy in &resources.backend_tls_policies {
         let object = ObjectRef::of_meta(GATEWAY_GROUP, "BackendTLSPolicy", &policy.metadata);
         let message =

@@ -10,6 +10,7 @@ use crate::model::matching::{HttpMatch, Matcher, PathMatch};
 use crate::options::Profile;
 use crate::resource::grpc_route::GrpcRouteRule;
 use crate::resource::http_route::{HttpRouteFilter, HttpRouteRetry, HttpRouteRule, HttpRouteTimeouts};
+use crate::resource::l4_route::L4RouteRule;
 use crate::resource::session;
 use crate::table::BackendId;
 use crate::table::rule::{RuleData, Shares};
@@ -94,6 +95,30 @@ pub(crate) fn grpc(rules: &[GrpcRouteRule], context: &mut RuleContext<'_, '_, '_
             retry: None,
         };
         let matchers = matchers.map(|list| list.into_iter().map(Matcher::Grpc).collect());
+        one_rule(n, matchers, &parts, false, &path, &mut checked, context);
+    }
+    checked
+}
+
+/// The rule of a TLSRoute, TCPRoute or UDPRoute: there is exactly one, and further ones of older versions are
+/// left out ([T-1], [T-6], [R-2]).
+pub(crate) fn streams(rules: &[L4RouteRule], context: &mut RuleContext<'_, '_, '_>) -> CheckedRules {
+    let mut checked = CheckedRules { written: rules.len(), ..CheckedRules::default() };
+    for (n, rule) in rules.iter().enumerate() {
+        let path = format!("spec.rules[{n}]");
+        let parts = Parts {
+            name: rule.name.as_deref(),
+            filters: Vec::new(),
+            backends: rule.backend_refs.iter().map(|b| (parts!(b), b.weight, Vec::new())).collect(),
+            session: None,
+            timeouts: None,
+            retry: None,
+        };
+        let matchers = if n == 0 {
+            Ok(Vec::new())
+        } else {
+            Err(Invalid::value(Code::UnsupportedValue, &path, format!("a {} has exactly one rule", context.from.kind.as_str())))
+        };
         one_rule(n, matchers, &parts, false, &path, &mut checked, context);
     }
     checked

@@ -8,6 +8,7 @@ use super::route_index::{HttpRoutes, MatchData};
 use super::rule::RuleData;
 use crate::decision::Parent;
 use crate::diagnostic::ObjectRef;
+use crate::features::Feature;
 use crate::options::Profile;
 
 /// The compiled table: immutable, shared freely between threads, cheap to clone.
@@ -65,6 +66,17 @@ pub enum RouteKind {
 }
 
 impl RouteKind {
+    /// The feature of the kind ([R-1]).
+    pub(crate) const fn feature(self) -> Feature {
+        match self {
+            Self::Http => Feature::HttpRoute,
+            Self::Grpc => Feature::GrpcRoute,
+            Self::Tls => Feature::TlsRoute,
+            Self::Tcp => Feature::TcpRoute,
+            Self::Udp => Feature::UdpRoute,
+        }
+    }
+
     /// The kind as written in a manifest.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,71 @@
+//! The addresses that a Gateway asks for ([L-28]).
+
+use super::findings::Findings;
+use super::input::Input;
+use super::tls::Problem;
+use crate::diagnostic::Code;
+use crate::resource::gateway::GatewaySpecAddress;
+use crate::resource::status::GatewayStatusAddress;
+
+/// What becomes of the addresses of a Gateway.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses {
+    /// Those it has.
+    pub(crate) assigned: Vec<GatewayStatusAddress>,
+    /// Why the Gateway is not accepted.
+    pub(crate) unsupported: Option<String>,
+    /// Why it is not programmed.
+    pub(crate) unusable: Option<Problem>,
+}
+
+/// Looks the wanted addresses up in the pool of the host, if it has one; else every address of a known type is
+/// taken as usable.
+pub(crate) fn check(wanted: &[GatewaySpecAddress], input: &Input<'_>, findings: &mut Findings) -> Addresses {
+    let pool = input.options.addresses.as_deref();
+    let mut addresses = Addresses::default();
+    if wanted.is_empty() {
+        addresses.assigned.extend(pool.into_iter().flatten().take(1).map(typed));
+        if pool.is_some_and(<[_]>::is_empty) {
+            addresses.unusable = Some(("AddressNotAssigned", "the host has no address to give".to_owned()));
+        }
+    }
+    for (n, one) in wanted.iter().enumerate() {
+        let path = format!("spec.addresses[{n}]");
+        let type_ = one.type_.as_deref().unwrap_or(IP);
+        if !matches!(type_, IP | "Hostname") {
+            let message = format!("{path}.type: addresses of type `{type_}` are not supported, expected IPAddress or Hostname");
+            findings.error(Code::UnsupportedValue, format!("{path}.type"), message.clone());
+            addresses.unsupported.get_or_insert(message);
+            continue;
+        }
+        let of_type = || pool.into_iter().flatten().filter(|address| address.type_.as_deref().unwrap_or(IP) == type_);
+        let found = match one.value.as_deref().filter(|value| !value.is_empty()) {
+            // Any address of the type.
+            None if pool.is_none() => continue,
+            None => of_type().next().map(typed).ok_or_else(|| ("AddressNotAssigned", format!("{path}: no {type_} is left to give"))),
+            Some(value) => {
+                let usable = match pool {
+                    Some(_) => of_type().any(|address| address.value == value),
+                    None => type_ != IP || value.parse::<std::net::IpAddr>().is_ok(),
+                };
+                let address = GatewayStatusAddress { type_: Some(type_.to_owned()), value: value.to_owned() };
+                if usable { Ok(address) } else { Err(("AddressNotUsable", format!("{path}.value: `{value}` cannot be used"))) }
+            }
+        };
+        match found {
+            Ok(address) => addresses.assigned.push(address),
+            Err((reason, message)) => {
+                findings.error(Code::UnsupportedValue, path, message.clone());
+                addresses.unusable.get_or_insert((reason, message));
+            }
+        }
+    }
+    addresses
+}
+
+const IP: &str = "IPAddress";
+
+/// An entry of `status.addresses` has a type.
+fn typed(address: &GatewayStatusAddress) -> GatewayStatusAddress {
+    GatewayStatusAddress { type_: Some(address.type_.clone().unwrap_or_else(|| IP.to_owned())), value: address.value.clone() }
+}

@@ -1,0 +1,89 @@
+//! Services as parents: which of their ports a route serves, and to whom ([A-20] to, GEP-1294).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::attach::Attachment;
+use super::findings::Findings;
+use super::input::{Input, Key};
+use super::route::CheckedRoute;
+use super::tls::Problem;
+use crate::diagnostic::Code;
+use crate::features::Feature;
+use crate::resource::kubernetes::ServicePort;
+use crate::resource::meta::ParentReference;
+use crate::table::RouteKind;
+
+/// Namespace and name of a Service, its port, and the namespace whose clients it is for; `None` is for all
+/// ([A-21]).
+pub(crate) type FrontendKey<'r> = (&'r str, &'r str, u16, Option<&'r str>);
+
+/// The ports of a Service that a parentRef names; `None` when nothing is known of the Service, so that it gets no
+/// word in status.
+pub(crate) fn frontends<'r>(
+    route: &CheckedRoute<'r>,
+    parent: &ParentReference,
+    key: Key<'r>,
+    input: &Input<'r>,
+) -> Option<Result<BTreeSet<FrontendKey<'r>>, Problem>> {
+    let (namespace, name) = key;
+    let service = input.service(namespace, name);
+    if service.is_none() && !input.assumes_service(namespace) {
+        return None;
+    }
+    // A route of another namespace than the Service's is for the clients of its own ([A-21]).
+    let consumer = (route.namespace != namespace).then_some(route.namespace);
+    if consumer.is_some() && !input.options.features.contains(Feature::MeshConsumerRoute) {
+        return Some(Err(("UnsupportedValue", "routes for a Service of another namespace are not supported here".to_owned())));
+    }
+    if route.kind == RouteKind::Udp {
+        return Some(Err(("UnsupportedValue", "a Service cannot be the parent of a UDPRoute here".to_owned())));
+    }
+    let section = parent.section_name.as_deref().filter(|name| !name.is_empty());
+    let ports: Vec<u16> = match service {
+        Some(service) => {
+            // What has no address of its own cannot be told apart by it ([A-25]).
+            let (type_, address) = (service.spec.type_.as_deref(), service.spec.cluster_ip.as_deref());
+            if type_ == Some("ExternalName") || address == Some("None") {
+                let what = if type_ == Some("ExternalName") { "of type ExternalName" } else { "headless" };
+                return Some(Err(("UnsupportedValue", format!("Service `{namespace}/{name}` is {what} and cannot be a parent"))));
+            }
+            let named = |port: &&ServicePort| {
+                parent.port.is_none_or(|number| number == port.port) && section.is_none_or(|name| port.name.as_deref() == Some(name))
+            };
+            service.spec.ports.iter().filter(named).filter_map(|port| u16::try_from(port.port).ok()).collect()
+        }
+        // Of an assumed Service only the port that is written is known.
+        None => parent.port.and_then(|port| u16::try_from(port).ok()).into_iter().collect(),
+    };
+    if ports.is_empty() {
+        return Some(Err(("NoMatchingParent", format!("Service `{namespace}/{name}` has no such port"))));
+    }
+    Some(Ok(ports.into_iter().map(|port| (namespace, name, port, consumer)).collect()))
+}
+
+/// The kinds of routes from the most specific: on one port of a Service the most specific kind that is there
+/// serves alone ([A-24]).
+const SPECIFIC_FIRST: [RouteKind; 4] = [RouteKind::Grpc, RouteKind::Http, RouteKind::Tls, RouteKind::Tcp];
+
+/// Takes the less specific kinds of routes off every port of a Service.
+pub(crate) fn separate_kinds<'r>(routes: &[CheckedRoute<'r>], attachments: &mut [Vec<Attachment<'r>>], findings: &mut [Findings]) {
+    let rank = |kind: RouteKind| SPECIFIC_FIRST.iter().position(|one| *one == kind);
+    let mut best = BTreeMap::<FrontendKey<'r>, usize>::new();
+    for (route, attachments) in routes.iter().zip(&*attachments) {
+        let Some(rank) = rank(route.kind) else { continue };
+        for key in attachments.iter().flat_map(|attachment| &attachment.frontends) {
+            let best = best.entry(*key).or_insert(rank);
+            *best = rank.min(*best);
+        }
+    }
+    for ((route, attachments), findings) in routes.iter().zip(attachments).zip(findings) {
+        for attachment in attachments.iter_mut().filter(|attachment| !attachment.frontends.is_empty()) {
+            attachment.frontends.retain(|key| best.get(key).copied() == rank(route.kind));
+            if attachment.frontends.is_empty() {
+                let message = "a route of a more specific kind serves the Service".to_owned();
+                findings.error(Code::NotAttached, attachment.path.clone(), message.clone());
+                attachment.refused = Some(("Conflicted", format!("{}: {message}", attachment.path)));
+            }
+        }
+    }
+}
