@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use gatewright::load::{Loaded, Loader};
 use gatewright::{Compiled, MissingServices, Options, compile};
-use gatewright_conformance::vectors::{Asked, Place, WantedDiagnostic, WantedStatus, diagnostics, object_name};
+use gatewright_conformance::vectors::{Asked, Connected, Place, WantedDiagnostic, WantedStatus, diagnostics, object_name};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 
@@ -20,6 +20,8 @@ struct Expectation {
     from: Vec<String>,
     #[serde(default)]
     requests: Vec<Asked>,
+    #[serde(default)]
+    connections: Vec<Connected>,
     #[serde(default)]
     conditions: Vec<WantedCondition>,
     diagnostics: Option<Vec<WantedDiagnostic>>,
@@ -107,6 +109,11 @@ fn run(root: &Path, name: &str) -> Result<(), Failed> {
         let told = asked.check(&nowhere, &compiled.table).unwrap_or_else(|error| vec![error]);
         wrong.extend(told.into_iter().map(|told| format!("{}: {told}", asked.name())));
         won.extend(asked.winner(&nowhere, &compiled.table));
+    }
+    for connected in &expected.connections {
+        let told = connected.check(&nowhere, &compiled.table).unwrap_or_else(|error| vec![error]);
+        wrong.extend(told.into_iter().map(|told| format!("{}: {told}", connected.name())));
+        won.extend(connected.winner(&nowhere, &compiled.table));
     }
     for rule in compiled.table.rules().iter().filter(|rule| !won.contains(&rule.id)) {
         let Some(route) = compiled.table.route(rule.route) else { continue };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatewright::connection::{ConnectionDecision, ConnectionReport};
+use gatewright::table::RuleId;
 use gatewright::{Arrival, Pick, Table};
 use serde::Deserialize;
 
@@ -114,15 +115,8 @@ impl Connected {
     ///
     /// What cannot be asked.
     pub fn check(&self, place: &Place, table: &Table) -> Result<Vec<String>, String> {
-        let at = Place {
-            gateway: self.gateway.clone().or_else(|| place.gateway.clone()),
-            port: self.port.or(place.port),
-            authority: None,
-            service: self.service.clone().or_else(|| place.service.clone()),
-            client: self.client.clone().or_else(|| place.client.clone()),
-        };
         let mut differ = Differences::default();
-        let found = at.find(table, self.transport == Transport::Udp)?;
+        let found = self.find(place, table)?;
         differ.equal("whether it passes through", found.is_none(), self.expect.pass_through);
         let Some(place) = found else { return Ok(differ.0) };
         let arrival = Arrival { place, sni: self.sni.as_deref(), listener: None };
@@ -135,6 +129,28 @@ impl Connected {
         differ.equal("the explained decision", &table.explain_connection(&arrival, Pick(self.pick)).decision, &report);
         self.compare(&decision, &report, table, &mut differ);
         Ok(differ.0)
+    }
+
+    fn find(&self, place: &Place, table: &Table) -> Result<Option<gatewright::Place>, String> {
+        let at = Place {
+            gateway: self.gateway.clone().or_else(|| place.gateway.clone()),
+            port: self.port.or(place.port),
+            authority: None,
+            service: self.service.clone().or_else(|| place.service.clone()),
+            client: self.client.clone().or_else(|| place.client.clone()),
+        };
+        at.find(table, self.transport == Transport::Udp)
+    }
+
+    /// The rule that wins, if one does.
+    pub fn winner(&self, place: &Place, table: &Table) -> Option<RuleId> {
+        let place = self.find(place, table).ok()??;
+        let arrival = Arrival { place, sni: self.sni.as_deref(), listener: None };
+        match table.decide_connection(&arrival, Pick(self.pick)) {
+            ConnectionDecision::Forward(forward) => Some(forward.matched.rule),
+            ConnectionDecision::Reject(reject) => reject.matched.map(|matched| matched.rule),
+            _ => None,
+        }
     }
 
     fn compare(&self, decision: &ConnectionDecision, report: &ConnectionReport, table: &Table, differ: &mut Differences) {
