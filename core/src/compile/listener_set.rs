@@ -26,9 +26,10 @@ pub(crate) struct CheckedSet<'r> {
 }
 
 impl<'r> CheckedSet<'r> {
-    /// Whether it adds listeners, at least one of them accepted.
+    /// Whether it adds listeners, at least one of them valid: unlike a Gateway's, a listener without a usable
+    /// certificate does not count ([L-40]).
     pub(crate) fn accepted(&self, gateway: &CheckedGateway<'r>) -> bool {
-        self.refused.is_none() && self.listeners(gateway).any(|(_, listener)| listener.accepted())
+        self.refused.is_none() && self.listeners(gateway).any(|(_, listener)| listener.programmed())
     }
 
     /// Its listeners among those of its Gateway, with their places there.
@@ -50,18 +51,14 @@ impl<'r> CheckedSet<'r> {
                 .map(|(type_, reason)| condition(type_, holds, reason, message, generation))
                 .collect::<Vec<_>>()
         };
-        let invalid: Vec<&str> = self.listeners(gateway).filter(|(_, l)| !l.accepted()).map(|(_, l)| l.resource.name.as_str()).collect();
+        let invalid: Vec<&str> = self.listeners(gateway).filter(|(_, l)| !l.programmed()).map(|(_, l)| l.resource.name.as_str()).collect();
         let message = format!("spec.listeners: listeners that are not valid: {}", invalid.join(", "));
-        let mut conditions = match &self.refused {
+        let conditions = match &self.refused {
             Some((reason, message)) => both(false, [reason, reason], message),
             None if !self.accepted(gateway) => both(false, ["ListenersNotValid"; 2], &message),
             None if invalid.is_empty() => both(true, ["Accepted", "Programmed"], ""),
             None => both(true, ["ListenersNotValid", "Programmed"], &message),
         };
-        let served = self.listeners(gateway).any(|(_, listener)| listener.programmed());
-        if let (true, Some(programmed)) = (self.accepted(gateway) && !served, conditions.get_mut(1)) {
-            *programmed = condition("Programmed", false, "Invalid", "no listener can be served", generation);
-        }
         let listeners = self.listeners(gateway).map(|(n, l)| l.status(attached.get(n).copied().unwrap_or(0), generation));
         ListenerSetStatus { conditions, listeners: listeners.collect() }
     }
