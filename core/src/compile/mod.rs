@@ -11,6 +11,7 @@ mod class;
 mod conflict;
 mod filter;
 mod findings;
+mod gate;
 mod gateway;
 mod input;
 mod listener;

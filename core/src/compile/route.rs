@@ -145,7 +145,7 @@ impl CheckedRoute<'_> {
     /// Reads the rules as they are through one kind of parent.
     pub(crate) fn check_rules(&mut self, view: View, backends: &mut Backends<'_, '_>, findings: &mut Findings, input: &Input<'_>) {
         let from = Referrer { kind: self.kind, namespace: self.namespace, name: &self.metadata.name, view };
-        let mut context = RuleContext { backends, findings, from, profile: input.options.profile };
+        let mut context = RuleContext { backends, findings, from, profile: input.options.profile, features: input.options.features };
         let rules = match self.source {
             Source::Http(route) => rule::http(route.spec.rules.as_deref(), &mut context),
             Source::Grpc(route) => rule::grpc(&route.spec.rules, &mut context),

@@ -3,8 +3,9 @@
 use super::backend::{BackendRefParts, Backends, Referrer, parts};
 use super::filter::{self, Context, Level};
 use super::findings::{BadRef, Findings, Invalid};
-use super::{matches, traffic};
+use super::{gate, matches, traffic};
 use crate::diagnostic::Code;
+use crate::features::Features;
 use crate::model::filter::Filters;
 use crate::model::matching::{HttpMatch, Matcher, PathMatch};
 use crate::options::Profile;
@@ -45,6 +46,7 @@ pub(crate) struct RuleContext<'c, 'i, 'r> {
     pub(crate) findings: &'c mut Findings,
     pub(crate) from: Referrer<'c>,
     pub(crate) profile: Profile,
+    pub(crate) features: Features,
 }
 
 /// The parts of a rule that both kinds of route have.
@@ -74,7 +76,8 @@ pub(crate) fn http(rules: Option<&[HttpRouteRule]>, context: &mut RuleContext<'_
             timeouts: rule.timeouts.as_ref(),
             retry: rule.retry.as_ref(),
         };
-        let matchers = matchers.map(|list| list.into_iter().map(Matcher::Http).collect());
+        let supported = gate::http(rule, context.from.view, context.features, &path);
+        let matchers = supported.and(matchers).map(|list| list.into_iter().map(Matcher::Http).collect());
         one_rule(n, matchers, &parts, one_prefix, &path, &mut checked, context);
     }
     checked
@@ -94,7 +97,8 @@ pub(crate) fn grpc(rules: &[GrpcRouteRule], context: &mut RuleContext<'_, '_, '_
             timeouts: None,
             retry: None,
         };
-        let matchers = matchers.map(|list| list.into_iter().map(Matcher::Grpc).collect());
+        let supported = gate::grpc(rule, context.from.view, context.features, &path);
+        let matchers = supported.and(matchers).map(|list| list.into_iter().map(Matcher::Grpc).collect());
         one_rule(n, matchers, &parts, false, &path, &mut checked, context);
     }
     checked
