@@ -135,7 +135,7 @@ pub fn check_row(row: &Row, observed: &Observed) -> Vec<String> {
     check_forwarded(row, observed, &mut wrong);
     check_mirrors(row, observed, &mut wrong);
     check_response_headers(row, &observed.headers, &mut wrong);
-    // What upstream states for meshes and does not compare is right all the same.
+    // What upstream states for meshes without comparing it holds all the same.
     if row.client.is_some() {
         check_unchecked(row, observed, &mut wrong);
     }

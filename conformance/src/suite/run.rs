@@ -11,7 +11,7 @@ use super::case::{Case, Profile, cases};
 use super::observed::{Observed, check_row, is_mirror};
 use super::proxy::Proxy;
 use super::row::{Conversation, Millis, Outcome, Protocol, Row};
-use super::state::{ADDRESSES_ARE_ASSIGNED, State, USABLE_ADDRESS};
+use super::state::{State, USABLE_ADDRESS};
 use super::status::{Checked, check_status};
 
 /// What became of a case.
@@ -217,7 +217,7 @@ fn addressee(row: &Row, compiled: &Compiled) -> Option<String> {
     let is = |object: &gatewright::ObjectRef| *object.namespace == *row.gateway.namespace() && *object.name == *row.gateway.name;
     let status = compiled.status.gateways.iter().find(|gateway| is(&gateway.object));
     let reachable = status.is_some_and(|gateway| gateway.status.addresses.iter().any(|address| address.value == USABLE_ADDRESS));
-    (!reachable && ADDRESSES_ARE_ASSIGNED).then(|| format!("{} has no address", row.gateway))
+    (!reachable).then(|| format!("{} has no address", row.gateway))
 }
 
 /// A row once for a plain one, and with evenly spread picks where shares count.

@@ -16,8 +16,6 @@ use super::pods;
 pub const CONTROLLER: &str = "gatewright.dev/conformance";
 /// The address that the gateway under test has.
 pub(super) const USABLE_ADDRESS: &str = "192.0.2.1";
-/// Whether the library assigns addresses to Gateways.
-pub(super) const ADDRESSES_ARE_ASSIGNED: bool = false;
 const UNUSABLE_ADDRESS: &str = "203.0.113.1";
 const CLASS: &str = "gatewright";
 
