@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatewright::connection::{ConnectionDecision, ConnectionReport};
+use gatewright::table::ListenerTls;
 use gatewright::table::RuleId;
 use gatewright::{Arrival, Pick, Table};
 use serde::Deserialize;
@@ -84,6 +85,23 @@ pub struct WantedConnection {
 pub struct WantedHttp {
     /// Name of the listener that the server name chose; absent without TLS.
     listener: Option<String>,
+    /// Certificates of the listener, all of them in order.
+    certificates: Option<Vec<String>>,
+    /// What is asked of client certificates.
+    client_validation: Option<WantedValidation>,
+    /// Client certificates are not asked for.
+    #[serde(default)]
+    no_client_validation: bool,
+}
+
+/// What is asked of client certificates.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedValidation {
+    /// `AllowValidOnly` or `AllowInsecureFallback`.
+    mode: String,
+    /// The trusted certificates, all of them in order.
+    ca_certificates: Vec<String>,
 }
 
 /// Joined to a backend.
@@ -156,8 +174,9 @@ impl Connected {
     fn compare(&self, decision: &ConnectionDecision, report: &ConnectionReport, table: &Table, differ: &mut Differences) {
         match (decision, report, &self.expect) {
             (ConnectionDecision::Http { listener }, _, WantedConnection { http: Some(wanted), .. }) => {
-                let listener = listener.and_then(|id| table.listener(id)).map(|listener| &*listener.name);
-                differ.equal("the listener", listener, wanted.listener.as_deref());
+                let listener = listener.and_then(|id| table.listener(id));
+                differ.equal("the listener", listener.map(|listener| &*listener.name), wanted.listener.as_deref());
+                wanted.tls(listener.and_then(|listener| listener.tls.as_ref()), differ);
             }
             (_, ConnectionReport::Forward { backend, tls, route, .. }, WantedConnection { forward: Some(wanted), .. }) => {
                 differ.equal("the backend", &backend.to_string(), &wanted.backend);
@@ -174,6 +193,22 @@ impl Connected {
                 }
             }
             _ => differ.0.push(format!("the answer is `{report}`, expected {:?}", self.expect)),
+        }
+    }
+}
+
+impl WantedHttp {
+    fn tls(&self, got: Option<&ListenerTls>, differ: &mut Differences) {
+        if let Some(wanted) = &self.certificates {
+            let names = got.map(|tls| tls.certificates.iter().map(object_name).collect::<Vec<_>>());
+            differ.equal("the list of certificates", names.unwrap_or_default(), wanted.clone());
+        }
+        let validation = got.and_then(|tls| tls.client_validation.as_ref()).map(|validation| WantedValidation {
+            mode: if validation.allow_insecure_fallback { "AllowInsecureFallback" } else { "AllowValidOnly" }.to_owned(),
+            ca_certificates: validation.ca_certificates.iter().map(object_name).collect(),
+        });
+        if self.client_validation.is_some() || self.no_client_validation {
+            differ.equal("the validation of clients", validation.as_ref(), self.client_validation.as_ref());
         }
     }
 }

@@ -15,7 +15,7 @@ use gatewright::load::{Loaded, Loader};
 use gatewright::{Compiled, compile};
 use serde::Deserialize;
 
-pub use self::connection::Connected;
+pub use self::connection::{Connected, WantedValidation};
 pub use self::differences::Differences;
 pub use self::options::OptionSettings;
 pub use self::request::{Asked, Place};

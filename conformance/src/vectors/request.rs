@@ -29,6 +29,19 @@ pub struct Place {
 }
 
 impl Place {
+    /// Completed by another; a Gateway stands for no Service, and the other way round.
+    pub(super) fn or(self, other: &Self) -> Self {
+        let elsewhere = self.gateway.is_some() || self.service.is_some();
+        let (gateway, service) = if elsewhere { (self.gateway, self.service) } else { (other.gateway.clone(), other.service.clone()) };
+        Self {
+            gateway,
+            service,
+            port: self.port.or(other.port),
+            authority: self.authority.or_else(|| other.authority.clone()),
+            client: self.client.or_else(|| other.client.clone()),
+        }
+    }
+
     /// The place in a table; none for a Service that no route has as parent.
     ///
     /// # Errors
@@ -277,14 +290,14 @@ impl Asked {
 
     /// Where it arrives; none when the traffic of a mesh passes through.
     fn arrival<'a>(&'a self, place: &Place, table: &Table) -> Result<Option<Arrival<'a>>, String> {
-        let at = Place {
-            gateway: self.gateway.clone().or_else(|| place.gateway.clone()),
-            port: self.port.or(place.port),
+        let own = Place {
+            gateway: self.gateway.clone(),
+            port: self.port,
             authority: None,
-            service: self.service.clone().or_else(|| place.service.clone()),
-            client: self.client.clone().or_else(|| place.client.clone()),
+            service: self.service.clone(),
+            client: self.client.clone(),
         };
-        Ok(at.find(table, false)?.map(|place| Arrival { place, sni: self.sni.as_deref(), listener: None }))
+        Ok(own.or(place).find(table, false)?.map(|place| Arrival { place, sni: self.sni.as_deref(), listener: None }))
     }
 }
 
