@@ -27,7 +27,7 @@ fn gateway(listeners: &str) -> String {
 
 fn reason(conditions: &[Condition], type_: &str) -> String {
     let condition = conditions.iter().find(|condition| condition.type_ == type_);
-    condition.map_or_else(|| "-".to_owned(), |condition| format!("{}", condition.reason))
+    condition.map_or_else(|| "-".to_owned(), |condition| condition.reason.clone())
 }
 
 fn listener_reasons(compiled: &Compiled, type_: &str) -> Vec<String> {

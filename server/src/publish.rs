@@ -58,7 +58,10 @@ pub struct Publisher {
 
 impl Publisher {
     /// A publisher that has published an empty table.
-    pub fn new(options: Options, gateway: Option<String>) -> Self {
+    ///
+    /// Whatever the options say, only what the proxy carries out is compiled.
+    pub fn new(mut options: Options, gateway: Option<String>) -> Self {
+        options.features = crate::proxy::features();
         let (changed, _) = watch::channel(());
         Self { options, gateway, current: Arc::default(), changed, hash: None }
     }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use gatewright::resource::status::{Condition, ConditionStatus};
-use gatewright::{Compiled, Diagnostic, Severity, Status};
+use gatewright::resource::meta::ParentReference;
+use gatewright::resource::status::{Condition, ConditionStatus, ListenerStatus};
+use gatewright::{Compiled, Diagnostic, ObjectRef, Severity, Status};
 use serde::Serialize;
 
 use super::{CLEAN, CompileArguments, FINDINGS, Format, TROUBLE, print, report};
@@ -52,27 +53,55 @@ fn text(compiled: &Compiled) -> String {
     if !lines.is_empty() {
         lines.push(String::new());
     }
-    for class in &compiled.status.gateway_classes {
-        lines.push(format!("{}: {}", class.object, conditions(&class.status.conditions)));
-    }
-    for gateway in &compiled.status.gateways {
-        lines.push(format!("{}: {}", gateway.object, conditions(&gateway.status.conditions)));
-        for listener in &gateway.status.listeners {
-            let attached = listener.attached_routes;
-            lines.push(format!("  listener {}: {}, {attached} attached routes", listener.name, conditions(&listener.conditions)));
+    let status = &compiled.status;
+    let plain = |object: &ObjectRef, list: &[Condition]| format!("{object}: {}", conditions(list));
+    lines.extend(status.gateway_classes.iter().map(|class| plain(&class.object, &class.status.conditions)));
+    for gateway in &status.gateways {
+        lines.push(plain(&gateway.object, &gateway.status.conditions));
+        let addresses: Vec<_> = gateway.status.addresses.iter().map(|address| address.value.as_str()).collect();
+        if !addresses.is_empty() {
+            lines.push(format!("  addresses {}", addresses.join(", ")));
         }
+        lines.extend(gateway.status.listeners.iter().map(listener));
     }
-    for route in compiled.status.http_routes.iter().chain(&compiled.status.grpc_routes) {
+    for set in &status.listener_sets {
+        lines.push(plain(&set.object, &set.status.conditions));
+        lines.extend(set.status.listeners.iter().map(listener));
+    }
+    let routes = [&status.http_routes, &status.grpc_routes, &status.tls_routes, &status.tcp_routes, &status.udp_routes];
+    for route in routes.into_iter().flatten() {
         lines.push(route.object.to_string());
-        for parent in &route.status.parents {
-            let section = parent.parent_ref.section_name.as_deref().map(|name| format!(" section {name}")).unwrap_or_default();
-            let port = parent.parent_ref.port.map(|port| format!(" port {port}")).unwrap_or_default();
-            lines.push(format!("  parent {}{section}{port}: {}", parent.parent_ref.name, conditions(&parent.conditions)));
-        }
+        lines.extend(route.status.parents.iter().map(|parent| reference("parent", &parent.parent_ref, &parent.conditions)));
     }
+    for policy in status.backend_tls_policies.iter().chain(&status.backend_traffic_policies) {
+        lines.push(policy.object.to_string());
+        let ancestors = policy.status.ancestors.iter();
+        lines.extend(ancestors.map(|ancestor| reference("ancestor", &ancestor.ancestor_ref, &ancestor.conditions)));
+    }
+    for backend in &status.backends {
+        lines.push(backend.object.to_string());
+        lines.extend(backend.status.parents.iter().map(|parent| reference("parent", &parent.parent_ref, &parent.conditions)));
+    }
+    lines.extend(status.meshes.iter().map(|mesh| plain(&mesh.object, &mesh.status.conditions)));
     let count = |severity| compiled.diagnostics.iter().filter(|d| d.severity == severity).count();
     lines.push(format!("{} errors, {} warnings, {} notes", count(Severity::Error), count(Severity::Warning), count(Severity::Info)));
     lines.join("\n")
+}
+
+/// One listener of a Gateway or ListenerSet.
+fn listener(listener: &ListenerStatus) -> String {
+    let ListenerStatus { name, attached_routes, .. } = listener;
+    let kinds: Vec<_> = listener.supported_kinds.iter().map(|kind| kind.kind.as_str()).collect();
+    let kinds = if kinds.is_empty() { "no kind".to_owned() } else { kinds.join(", ") };
+    format!("  listener {name} for {kinds}: {}, {attached_routes} attached routes", conditions(&listener.conditions))
+}
+
+/// One entry for a parent or ancestor; a Gateway is not called by its kind.
+fn reference(what: &str, to: &ParentReference, list: &[Condition]) -> String {
+    let kind = to.kind.as_deref().filter(|kind| *kind != "Gateway").map(|kind| format!("{kind} ")).unwrap_or_default();
+    let section = to.section_name.as_deref().map(|name| format!(" section {name}")).unwrap_or_default();
+    let port = to.port.map(|port| format!(" port {port}")).unwrap_or_default();
+    format!("  {what} {kind}{}{section}{port}: {}", to.name, conditions(list))
 }
 
 /// `Accepted, ResolvedRefs=False (BackendNotFound: …)`

@@ -1,0 +1,227 @@
+//! What `decide` and `explain` ask the table: a request, or a connection; at a Gateway, or in a mesh.
+
+use gatewright::connection::{ConnectionExplanation, ConnectionReport};
+use gatewright::explain::Explanation;
+use gatewright::report::DecisionReport;
+use gatewright::table::{GatewayInfo, ListenerId, PortProtocol};
+use gatewright::{Arrival, Authority, Pick, Place, Request, Table};
+use serde::{Deserialize, Serialize};
+
+/// A question; one line of `--requests`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Question {
+    pub(super) gateway: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) listener: Option<String>,
+    /// In a mesh: the namespace of the client, and the Service as `namespace/name`.
+    pub(super) client: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) scheme: Option<String>,
+    pub(super) sni: Option<String>,
+    #[serde(default)]
+    pub(super) method: Option<String>,
+    pub(super) authority: Option<String>,
+    /// A request has a target, a connection a transport.
+    pub(super) target: Option<String>,
+    pub(super) connection: Option<Transport>,
+    #[serde(default)]
+    pub(super) headers: Fields,
+    #[serde(default)]
+    pub(super) pick: u64,
+}
+
+/// The transport of a connection or flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Transport {
+    Tls,
+    Tcp,
+    Udp,
+}
+
+type Fields = Vec<(String, String)>;
+
+/// A decision, as it is printed.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "one is made for each line of output")]
+pub(super) enum Answer {
+    Request(DecisionReport),
+    Connection(ConnectionReport),
+    PassThrough(PassThrough),
+}
+
+/// An explanation, as it is printed.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "one is made for each line of output")]
+pub(super) enum Reasons {
+    Request(Explanation),
+    Connection(ConnectionExplanation),
+    PassThrough(PassThrough),
+}
+
+/// In a mesh: no route has the Service as parent ([A-22]).
+#[derive(Debug, Serialize)]
+#[serde(tag = "decision", rename = "passThrough")]
+pub(super) struct PassThrough {
+    message: &'static str,
+}
+
+impl PassThrough {
+    const NO_ROUTE: Self = Self { message: "no route has this port of the Service as parent: the traffic passes through unmodified" };
+}
+
+impl Answer {
+    /// Whether a route answers.
+    pub(super) fn is_matched(&self) -> bool {
+        match self {
+            Self::Request(DecisionReport::Respond { matched, .. }) => matched.is_some(),
+            Self::Connection(ConnectionReport::Reject { route, .. }) => route.is_some(),
+            _ => true,
+        }
+    }
+}
+
+impl Reasons {
+    /// Whether a route answers.
+    pub(super) fn is_matched(&self) -> bool {
+        match self {
+            Self::Request(explanation) => !matches!(explanation.decision, DecisionReport::Respond { matched: None, .. }),
+            Self::Connection(explanation) => !matches!(explanation.decision, ConnectionReport::Reject { route: None, .. }),
+            Self::PassThrough(_) => true,
+        }
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Request(report) => report.fmt(f),
+            Self::Connection(report) => report.fmt(f),
+            Self::PassThrough(pass) => f.write_str(pass.message),
+        }
+    }
+}
+
+impl std::fmt::Display for Reasons {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Request(explanation) => explanation.fmt(f),
+            Self::Connection(explanation) => explanation.fmt(f),
+            Self::PassThrough(pass) => f.write_str(pass.message),
+        }
+    }
+}
+
+impl Question {
+    /// What becomes of it.
+    pub(super) fn decide(&self, table: &Table) -> Result<Answer, String> {
+        let Some((place, listener)) = self.place(table)? else { return Ok(Answer::PassThrough(PassThrough::NO_ROUTE)) };
+        let arrival = Arrival { place, sni: self.sni.as_deref(), listener };
+        let pick = Pick(self.pick);
+        Ok(match self.request(arrival)? {
+            Some(request) => Answer::Request(table.report(&table.decide(&request, pick))),
+            None => Answer::Connection(table.connection_report(&table.decide_connection(&arrival, pick))),
+        })
+    }
+
+    /// What becomes of it, and why.
+    pub(super) fn explain(&self, table: &Table) -> Result<Reasons, String> {
+        let Some((place, listener)) = self.place(table)? else { return Ok(Reasons::PassThrough(PassThrough::NO_ROUTE)) };
+        let arrival = Arrival { place, sni: self.sni.as_deref(), listener };
+        let pick = Pick(self.pick);
+        Ok(match self.request(arrival)? {
+            Some(request) => Reasons::Request(table.explain(&request, pick)),
+            None => Reasons::Connection(table.explain_connection(&arrival, pick)),
+        })
+    }
+
+    /// The request; `None` for a connection.
+    fn request<'q>(&'q self, arrival: Arrival<'q>) -> Result<Option<Request<'q, Fields>>, String> {
+        let target = match (&self.target, self.connection) {
+            (Some(target), None) => target,
+            (None, Some(_)) => return Ok(None),
+            _ => return Err("a request has a `target`, a connection has `connection`: one of the two is needed".to_owned()),
+        };
+        Ok(Some(Request {
+            arrival,
+            method: self.method.as_deref().unwrap_or("GET"),
+            scheme: self.scheme.as_deref(),
+            authority: self.authority.as_deref().map_or(Authority::Absent, |text| Authority::Given(text.as_bytes())),
+            target: target.as_bytes(),
+            headers: &self.headers,
+        }))
+    }
+
+    /// Where it arrives; `None` in a mesh where no route has the Service as parent.
+    fn place(&self, table: &Table) -> Result<Option<(Place, Option<ListenerId>)>, String> {
+        if self.client.is_some() || self.service.is_some() {
+            let (Some(client), Some(service)) = (&self.client, &self.service) else {
+                return Err("a mesh needs both `client` and `service`".to_owned());
+            };
+            let (namespace, name) = service.split_once('/').ok_or("`service` is namespace/name")?;
+            let port = self.port.unwrap_or(80);
+            return Ok(table.find_frontend(client, namespace, name, port).map(|frontend| (Place::Service(frontend.id), None)));
+        }
+        at_gateway(table, self).map(Some)
+    }
+
+    /// Whether a port of this protocol may be meant.
+    fn fits(&self, protocol: PortProtocol) -> bool {
+        match (self.connection, self.scheme.as_deref()) {
+            (Some(Transport::Udp), _) => protocol == PortProtocol::Udp,
+            (Some(Transport::Tls), _) | (None, Some("https")) => protocol == PortProtocol::Tls,
+            (Some(Transport::Tcp), _) => protocol == PortProtocol::Tcp,
+            (None, _) => protocol == PortProtocol::Http,
+        }
+    }
+}
+
+/// The port of a Gateway by name or by what is obvious.
+fn at_gateway(table: &Table, question: &Question) -> Result<(Place, Option<ListenerId>), String> {
+    let names = || table.gateways().iter().map(|g| format!("{}/{}", g.object.namespace, g.object.name)).collect::<Vec<_>>().join(", ");
+    let gateway: &GatewayInfo = match (question.gateway.as_deref(), table.gateways()) {
+        (Some(name), _) => {
+            let found = name.split_once('/').and_then(|(namespace, name)| table.find_gateway(namespace, name));
+            found.ok_or_else(|| format!("no accepted Gateway `{name}`, there are: {}", names()))?
+        }
+        (None, [one]) => one,
+        (None, []) => return Err("the manifests have no accepted Gateway".to_owned()),
+        (None, _) => return Err(format!("several Gateways, choose one of: {}", names())),
+    };
+    let udp = question.connection == Some(Transport::Udp);
+    let all = gateway.ports.iter().filter_map(|id| table.port(*id));
+    let ports: Vec<_> = all.filter(|port| (port.protocol == PortProtocol::Udp) == udp).collect();
+    if let Some(name) = &question.listener {
+        let found = table.find_listener(gateway.id, name).ok_or_else(|| format!("no accepted listener `{name}`"))?;
+        return Ok((Place::Port(found.port), Some(found.id)));
+    }
+    let found = match (question.port, ports.as_slice()) {
+        (Some(number), _) => ports.iter().find(|p| p.number == number),
+        (None, [one]) => Some(one),
+        (None, _) => ports.iter().find(|p| question.fits(p.protocol)),
+    };
+    let known = || ports.iter().map(|p| p.number.to_string()).collect::<Vec<_>>().join(", ");
+    found.map(|port| (Place::Port(port.id), None)).ok_or_else(|| format!("no such port, the Gateway has: {}", known()))
+}
+
+/// The Service that a client of a namespace means by a host: `name`, `name.namespace`, or the whole DNS name.
+pub(super) fn service_of(host: &str, client: &str) -> String {
+    let mut labels = host.trim_end_matches('.').split('.');
+    let name = labels.next().unwrap_or_default();
+    format!("{}/{name}", labels.next().unwrap_or(client))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_services() {
+        for (host, expected) in [("echo", "shop/echo"), ("echo.other", "other/echo"), ("echo.other.svc.cluster.local.", "other/echo")] {
+            assert_eq!(service_of(host, "shop"), expected);
+        }
+    }
+}
