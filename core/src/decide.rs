@@ -2,7 +2,7 @@
 
 use http::{HeaderName, StatusCode, header};
 
-use crate::canonical::{CanonicalTarget, Host, HostKind, Refusal, RequestAuthority, TargetForm};
+use crate::canonical::{CanonicalTarget, Fields, Host, HostKind, Refusal, RequestAuthority, TargetForm};
 use crate::canonical::{canonical_target, check_method, parse_authority, split_form};
 use crate::decision::{
     CorsAnswer, Decision, Forward, GrpcStatus, HeaderEdits, Location, Matched, Mirrors, Parent, Preflight, Reason, Redirect, Respond,
@@ -10,6 +10,7 @@ use crate::decision::{
 };
 use crate::model::filter::{self, Filters, PathModifier, Scheme};
 use crate::model::matching::{Matcher, Subject, is_grpc};
+use crate::options::{AliasHeaders, HostnameFallback, Preflights, Reading, RedirectPort};
 use crate::request::{Authority, Headers, Pick, Place, Request};
 use crate::session::{Choice, Sessions};
 use crate::table::rule::{RuleData, Share};
@@ -23,6 +24,9 @@ static REQUEST_HEADERS: HeaderName = header::ACCESS_CONTROL_REQUEST_HEADERS;
 impl Table {
     /// Decides one request. Never fails and never panics; a request without an answer in the table is a
     /// decision too (404). Allocates nothing for a request whose target is already canonical.
+    ///
+    /// Header fields that `Connection` names are not seen, nor are aliases of known names ([R-F4], [R-F5]);
+    /// [`Forward::dropped`] says which fields must not be forwarded.
     pub fn decide<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>, pick: Pick) -> Decision<'a> {
         self.decide_by(request, pick, None)
     }
@@ -39,13 +43,13 @@ impl Table {
             Err(reason) => Decision::Respond(respond(None, reason, grpc, ResponseEdits::default())),
             Ok(read) => match self.find(&read, request) {
                 None => Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default())),
-                Some(matched) => self.outcome(matched, read, request, pick, sessions, grpc),
+                Some(winner) => self.outcome(winner, read, request, pick, sessions, grpc),
             },
         }
     }
 
     /// Reads the request in its canonical form and finds its listener.
-    pub(crate) fn read<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>) -> Result<Read<'a>, Reason> {
+    pub(crate) fn read<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>) -> Result<Read<'a, H>, Reason> {
         check_method(request.method).map_err(Reason::Refused)?;
         let (scheme, authority, target) = match split_form(request.method, request.target).map_err(Reason::Refused)? {
             TargetForm::Origin(target) => (request.scheme, request.authority, Some(target)),
@@ -59,10 +63,22 @@ impl Table {
             Authority::Missing => return Err(Reason::Refused(Refusal::MissingAuthority)),
             Authority::Ambiguous => return Err(Reason::Refused(Refusal::AmbiguousAuthority)),
         };
+        let choices = &self.inner.choices;
         let target = match target {
-            Some(target) => Some(canonical_target(target, self.inner.profile).map_err(Reason::Refused)?),
+            Some(target) => Some(canonical_target(target, choices.paths).map_err(Reason::Refused)?),
             None => None,
         };
+        let fields = Fields::read(request.headers).map_err(Reason::Refused)?;
+        if choices.alias_headers == AliasHeaders::Reject
+            && request.headers.names().any(|name| self.inner.known_fields.original(name).is_some())
+        {
+            return Err(Reason::Refused(Refusal::HeaderAlias));
+        }
+        let grpc = is_grpc(request.headers);
+        // A client of gRPC does not follow redirects.
+        if grpc && target.as_ref().is_some_and(|target| target.redirect) {
+            return Err(Reason::Refused(Refusal::EncodedSlash));
+        }
         let (parent, expected) = match request.arrival.place {
             Place::Port(id) => {
                 let port = self.port(id).ok_or(Reason::NoListener)?;
@@ -83,7 +99,7 @@ impl Table {
             Some(parent) => parent,
             None => Parent::Listener(self.listener_for(request, expected, authority.as_ref())?),
         };
-        Ok(Read { parent, authority, target })
+        Ok(Read { parent, authority, target, fields, reading: choices.reading, grpc })
     }
 
     /// The listener of a request: the most specific one for its host, isolated from all others ([L-21], [L-22]);
@@ -118,14 +134,17 @@ impl Table {
     }
 
     /// The match that wins ([M-20]), and the octets its prefix replacement replaces.
-    fn find<H: Headers + ?Sized>(&self, read: &Read<'_>, request: &Request<'_, H>) -> Option<Winner> {
+    fn find<H: Headers + ?Sized>(&self, read: &Read<'_, H>, request: &Request<'_, H>) -> Option<Winner> {
         let subject = read.subject(request)?;
         let host = read.host();
         if let Some(winner) = self.first_match(read.parent, host, &subject, false) {
             return Some(winner);
         }
         // A preflight asks about another method: rules that only match that one may answer it ([U-26]).
-        let method = preflight(request).and_then(|preflight| std::str::from_utf8(preflight.method).ok())?;
+        if self.inner.choices.preflights == Preflights::AsMatched {
+            return None;
+        }
+        let method = preflight(request.method, read.fields).and_then(|preflight| std::str::from_utf8(preflight.method).ok())?;
         self.first_match(read.parent, host, &Subject { method, ..subject }, true)
     }
 
@@ -138,17 +157,18 @@ impl Table {
     ) -> Option<Winner> {
         let routes = self.served(parent)?;
         let wanted = |id: &MatchId| !cors_only || self.rule_of(*id).is_some_and(|rule| rule.filters.cors.is_some());
-        // No host is served by both kinds of route ([G-12]).
-        if !routes.grpc.is_empty() {
-            let mut levels = routes.grpc.levels(host).peekable();
-            if levels.peek().is_some() {
-                let ids = levels.flat_map(|level| level.iter().copied());
-                let holds = |id: &MatchId| self.match_data(*id).is_some_and(|data| data.matcher.first_failure(subject).is_none());
-                return ids.filter(wanted).find(holds).map(|id| Winner { id, prefix: 0 });
-            }
+        // When no rule of the most specific hostname matches, broader ones are asked, unless it captures the request
+        // ([U-5]).
+        let levels = match self.inner.choices.hostname_fallback {
+            HostnameFallback::Broader => usize::MAX,
+            HostnameFallback::None => 1,
+        };
+        if routes.asks_grpc(host, subject.grpc) {
+            let ids = routes.grpc.levels(host).take(levels).flat_map(|level| level.iter().copied());
+            let holds = |id: &MatchId| self.match_data(*id).is_some_and(|data| data.matcher.first_failure(subject).is_none());
+            return ids.filter(wanted).find(holds).map(|id| Winner { id, prefix: 0 });
         }
-        // When no rule of the most specific hostname matches, broader ones are asked ([U-5]).
-        let candidates = routes.http.levels(host).flat_map(|level| level.candidates(subject.path));
+        let candidates = routes.http.levels(host).take(levels).flat_map(|level| level.candidates(subject.path));
         for (id, path_holds) in candidates {
             let Some(data) = self.match_data(id) else { continue };
             let Matcher::Http(matcher) = &data.matcher else { continue };
@@ -184,11 +204,20 @@ impl Table {
         }
     }
 
+    /// The same, with the port that the client has asked for where that is the choice ([U-35]).
+    fn redirect_origin(&self, parent: Parent, authority: Option<&RequestAuthority<'_>>) -> (Scheme, u16) {
+        let (scheme, port) = self.origin(parent);
+        match self.inner.choices.redirect_port {
+            RedirectPort::Listener => (scheme, port),
+            RedirectPort::Host => (scheme, authority.and_then(|authority| authority.port).unwrap_or(scheme.default_port())),
+        }
+    }
+
     /// What the winning rule does with the request: the fixed pipeline of [F-3].
     fn outcome<'a, H: Headers + ?Sized>(
         &'a self,
         winner: Winner,
-        read: Read<'a>,
+        read: Read<'a, H>,
         request: &Request<'a, H>,
         pick: Pick,
         sessions: Option<&Sessions<'_>>,
@@ -198,9 +227,12 @@ impl Table {
         let (Some(info), Some(rule)) = (self.match_info(winner.id), self.rule_of(winner.id)) else { return none() };
         let (Some(of_rule), Some(target)) = (self.rule(info.rule), read.target) else { return none() };
         let matched = Matched { parent: read.parent, route: of_rule.route, rule: info.rule, match_: winner.id };
-        let mut response =
-            ResponseEdits { headers: HeaderEdits { modifiers: [None, Some(&rule.filters.response_headers)] }, cors: cors(rule, request) };
+        let mut response = ResponseEdits {
+            headers: HeaderEdits { modifiers: [None, Some(&rule.filters.response_headers)] },
+            cors: cors(rule, request.method, read.fields),
+        };
         let answer = |reason, response| Decision::Respond(respond(Some(matched), reason, grpc, response));
+        let prefix = target.forwarded_len(winner.prefix);
         if rule.fail_closed {
             return answer(Reason::InvalidRule, ResponseEdits::default());
         }
@@ -208,12 +240,17 @@ impl Table {
         if response.cors.is_some_and(|cors| cors.preflight.is_some()) {
             return answer(Reason::CorsPreflight, response);
         }
+        // The client is to ask again with the path that is matched ([R-P6]).
+        if target.redirect {
+            let location = Location { scheme: Scheme::Http, host: None, port: 0, target: target_of(target) };
+            return Decision::Redirect(Redirect { matched, status: StatusCode::TEMPORARY_REDIRECT, location, response });
+        }
         if rule.filters.unresolved {
             return answer(Reason::UnresolvedFilter, response);
         }
         let to = |redirect: &'a filter::Redirect, response| {
             let authority = read.authority.as_ref();
-            redirected(redirect, matched, self.origin(read.parent), authority, target.clone(), winner.prefix, response)
+            redirected(redirect, matched, self.redirect_origin(read.parent, authority), authority, target.clone(), prefix, response)
         };
         if let Some(redirect) = &rule.filters.redirect {
             return to(redirect, response);
@@ -239,8 +276,10 @@ impl Table {
         Decision::Forward(Forward {
             matched,
             backend: backend.id,
+            known_fields: &self.inner.known_fields,
+            keeps_aliases: self.inner.choices.alias_headers == AliasHeaders::Keep,
             authority: rewritten_host(rule, share).or(read.authority.as_ref().map(|authority| authority.received)),
-            target: Target { rewrite: rewrite(rewritten_path(rule, share), winner.prefix), ..target_of(target) },
+            target: Target { rewrite: rewrite(rewritten_path(rule, share), prefix), ..target_of(target) },
             request_headers: HeaderEdits { modifiers: [Some(&rule.filters.request_headers), Some(&share.filters.request_headers)] },
             response,
             mirrors: Mirrors { all: [&rule.filters.mirrors, &share.filters.mirrors], pick },
@@ -252,24 +291,34 @@ impl Table {
 }
 
 /// A request in canonical form, on its listener.
-pub(crate) struct Read<'a> {
+pub(crate) struct Read<'a, H: ?Sized> {
     pub(crate) parent: Parent,
     authority: Option<RequestAuthority<'a>>,
     /// `None` for `*`, which no path matches ([R-T2]).
     target: Option<CanonicalTarget<'a>>,
+    fields: Fields<'a, H>,
+    reading: Reading,
+    grpc: bool,
 }
 
-impl Read<'_> {
+impl<'a, H: Headers + ?Sized> Read<'a, H> {
     /// The host for comparison; `None` for addresses and requests without host.
     pub(crate) fn host(&self) -> Option<&str> {
         self.authority.as_ref().and_then(|authority| host_name(&authority.host))
     }
 
     /// What matches look at.
-    pub(crate) fn subject<'s, H: ?Sized>(&'s self, request: &Request<'s, H>) -> Option<Subject<'s, H>> {
+    pub(crate) fn subject<'s>(&'s self, request: &Request<'s, H>) -> Option<Subject<'s, H>> {
         let target = self.target.as_ref()?;
-        let authority = self.authority.as_ref().map(|authority| authority.received);
-        Some(Subject { authority, method: request.method, path: &target.path, query: target.query, headers: request.headers })
+        Some(Subject {
+            authority: self.authority.as_ref().map(|authority| authority.received),
+            method: request.method,
+            path: target.matched_path(),
+            query: target.query,
+            fields: self.fields,
+            reading: self.reading,
+            grpc: self.grpc,
+        })
     }
 }
 
@@ -299,22 +348,22 @@ fn respond(matched: Option<Matched>, reason: Reason, grpc: bool, response: Respo
 }
 
 /// OPTIONS with Origin and a method that it asks for ([C-1]).
-fn preflight<'a, H: Headers + ?Sized>(request: &Request<'a, H>) -> Option<Preflight<'a>> {
-    if request.method != "OPTIONS" {
+fn preflight<'a, H: Headers + ?Sized>(method: &str, fields: Fields<'a, H>) -> Option<Preflight<'a>> {
+    if method != "OPTIONS" {
         return None;
     }
-    request.headers.first(&ORIGIN)?;
-    let method = request.headers.first(&REQUEST_METHOD).filter(|method| !method.is_empty())?;
-    Some(Preflight { method, headers: request.headers.first(&REQUEST_HEADERS).filter(|list| !list.is_empty()) })
+    fields.first(&ORIGIN)?;
+    let method = fields.first(&REQUEST_METHOD).filter(|method| !method.is_empty())?;
+    Some(Preflight { method, headers: fields.first(&REQUEST_HEADERS).filter(|list| !list.is_empty()) })
 }
 
 /// What the CORS filter of a rule adds to the response ([C-3] to [C-5]).
-fn cors<'a, H: Headers + ?Sized>(rule: &'a RuleData, request: &Request<'a, H>) -> Option<CorsAnswer<'a>> {
+fn cors<'a, H: Headers + ?Sized>(rule: &'a RuleData, method: &str, fields: Fields<'a, H>) -> Option<CorsAnswer<'a>> {
     let cors = rule.filters.cors.as_ref()?;
     // Several origins are none (RFC 6454 section 7.3).
-    let mut origins = request.headers.values(&ORIGIN);
+    let mut origins = fields.values(&ORIGIN);
     let origin = origins.next().filter(|origin| origins.next().is_none() && cors.allowed_origin(origin));
-    Some(CorsAnswer { cors, origin, preflight: preflight(request) })
+    Some(CorsAnswer { cors, origin, preflight: preflight(method, fields) })
 }
 
 fn target_of(target: CanonicalTarget<'_>) -> Target<'_> {

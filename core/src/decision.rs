@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::canonical::Refusal;
+use crate::canonical::{KnownFields, Refusal, is_of_one_hop};
 use crate::model::cors::Cors;
 use crate::model::filter::{HeaderModifier, Mirror, Scheme};
 use crate::model::retry::Retry;
-use crate::request::Pick;
+use crate::request::{Headers, Pick};
 use crate::session::Session;
 use crate::table::{BackendId, FrontendId, ListenerId, MatchId, RouteId, RuleId};
 
@@ -96,6 +96,9 @@ pub struct Forward<'a> {
     pub authority: Option<&'a str>,
     /// Edits of the request's header fields.
     pub request_headers: HeaderEdits<'a>,
+    /// By which aliases are told.
+    pub(crate) known_fields: &'a KnownFields,
+    pub(crate) keeps_aliases: bool,
     /// Edits of the response, whoever makes it ([F-7]).
     pub response: ResponseEdits<'a>,
     /// Backends that get a copy.
@@ -106,6 +109,26 @@ pub struct Forward<'a> {
     pub retry: Option<&'a Retry>,
     /// Session persistence ([SP-1]).
     pub session: Option<Session<'a>>,
+}
+
+impl Forward<'_> {
+    /// The names of the request's header fields that must not be forwarded: those of one hop, those that `Connection`
+    /// names, and aliases of known names ([R-F4] to [R-F6]). They go before the edits, which then cannot be
+    /// taken back. [`apply::forward`](crate::apply::forward) does all of it.
+    ///
+    /// `Connection` and `Upgrade` are among them: an upgrade is the caller's to carry out. `TE: trailers` is not.
+    pub fn dropped<'h, H: Headers + ?Sized>(&self, headers: &'h H) -> impl Iterator<Item = &'h [u8]> {
+        let (known, keeps) = (self.known_fields, self.keeps_aliases);
+        let alias = move |name: &[u8]| !keeps && known.original(name).is_some();
+        headers.names().filter(move |name| alias(name) || is_of_one_hop(name, headers))
+    }
+
+    /// Whether a field of the request's trailer section must not be forwarded: those never enter matches, and some
+    /// backends take them for header fields ([R-F8]). All that the table or the gateway knows by name, and aliases of
+    /// those.
+    pub fn drops_trailer(&self, name: &[u8]) -> bool {
+        self.known_fields.knows(name)
+    }
 }
 
 /// Answer with a redirect.

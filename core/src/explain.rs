@@ -8,8 +8,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::canonical::is_named_by_connection;
 use crate::decision::{Parent, Reason};
 use crate::model::matching::{Failed, Subject};
+use crate::options::{AliasHeaders, Chosen, HostnameFallback};
 use crate::report::{DecisionReport, MatchReport};
 use crate::request::{Headers, Pick, Place, Request};
 use crate::table::precedence::{Criterion, Rank};
@@ -37,6 +39,13 @@ pub struct Explanation {
     pub nearest: Option<String>,
     /// Hostnames of the listener that do not cover the host.
     pub other_hostnames: Vec<String>,
+    /// Header fields that matches do not see and backends do not get, because `Connection` names them or because they
+    /// are aliases of others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dropped_headers: Vec<String>,
+    /// The options about matching that are not the default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<Chosen>,
 }
 
 /// One match that could have won.
@@ -89,6 +98,8 @@ impl Table {
             candidates: Vec::new(),
             nearest: None,
             other_hostnames: Vec::new(),
+            dropped_headers: self.dropped_headers(request.headers),
+            options: self.inner.chosen.clone(),
         };
         match self.read(request) {
             Err(reason) => explanation.nearest = self.nearest_listener(request, reason),
@@ -103,6 +114,15 @@ impl Table {
             }
         }
         explanation
+    }
+
+    /// Header fields that are neither matched nor forwarded.
+    fn dropped_headers<H: Headers + ?Sized>(&self, headers: &H) -> Vec<String> {
+        let keeps = self.inner.choices.alias_headers == AliasHeaders::Keep;
+        let alias = |name: &[u8]| !keeps && self.inner.known_fields.original(name).is_some();
+        let dropped = headers.names().filter(|name| alias(name) || is_named_by_connection(name, headers));
+        let names: std::collections::BTreeSet<String> = dropped.map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
+        names.into_iter().collect()
     }
 
     /// `namespace/gateway/listener`, with the ListenerSet if the listener is one's; for a Service its port and the
@@ -146,6 +166,7 @@ impl Table {
         let Some(routes) = self.served(parent) else { return };
         let http = routes.http.iter().map(|(name, routes)| (name, routes.all().collect::<Vec<_>>()));
         let grpc = routes.grpc.iter().map(|(name, ids)| (name, ids.to_vec()));
+        let asks_grpc = routes.asks_grpc(host, subject.grpc);
         let mut found: Vec<Weighed<'_>> = Vec::new();
         for (hostname, ids) in http.chain(grpc) {
             if hostname.as_ref().is_none_or(|name| host.is_some_and(|host| name.matches(host))) {
@@ -155,12 +176,13 @@ impl Table {
                 let hostname = text.unwrap_or_else(|| "*".to_owned());
                 found.extend(ids.into_iter().filter_map(|id| {
                     let data = self.match_data(id)?;
+                    let of_grpc = asks_grpc && data.http().is_some();
                     Some(Weighed {
                         id,
                         specificity,
                         rank: data.rank,
                         hostname: hostname.clone(),
-                        failed: data.matcher.first_failure(subject),
+                        failed: if of_grpc { Some(Failed::Grpc) } else { data.matcher.first_failure(subject) },
                     })
                 }));
             } else {
@@ -202,6 +224,9 @@ impl Table {
             _ if Some(one.id) == winner => Verdict::Won,
             (Some(failed), _) => Verdict::Failed { condition: condition(failed), found: found(failed, subject) },
             (None, Some(first)) => Verdict::Lost { criterion: self.criterion(first, one) },
+            (None, None) if self.inner.choices.hostname_fallback == HostnameFallback::None => {
+                Verdict::Lost { criterion: "a more specific hostname, which captures the request (hostname_fallback=none)" }
+            }
             (None, None) => Verdict::Lost { criterion: "not the match that was chosen" },
         };
         Candidate {
@@ -237,7 +262,7 @@ struct Weighed<'t> {
 /// How many kinds of conditions held before the first that failed.
 fn depth(failed: Failed<'_>) -> u8 {
     match failed {
-        Failed::NotGrpc => 0,
+        Failed::NotGrpc | Failed::Grpc => 0,
         Failed::Path(_) | Failed::GrpcPath => 1,
         Failed::GrpcService(_) => 2,
         Failed::Method(_) | Failed::GrpcMethod(_) => 3,
@@ -255,6 +280,7 @@ fn condition(failed: &Failed<'_>) -> String {
         Failed::GrpcService(name) => format!("gRPC service {name}"),
         Failed::GrpcMethod(name) => format!("gRPC method {name}"),
         Failed::NotGrpc => "content-type `application/grpc`".to_owned(),
+        Failed::Grpc => "content type: calls of gRPC are for the GRPCRoutes of this host".to_owned(),
         Failed::GrpcPath => "a gRPC path of service and method".to_owned(),
     }
 }
@@ -262,15 +288,16 @@ fn condition(failed: &Failed<'_>) -> String {
 fn found<H: Headers + ?Sized>(failed: &Failed<'_>, subject: &Subject<'_, H>) -> String {
     match failed {
         Failed::NotGrpc => "another content type".to_owned(),
+        Failed::Grpc => "`application/grpc`".to_owned(),
         Failed::Path(_) | Failed::GrpcPath | Failed::GrpcService(_) | Failed::GrpcMethod(_) => format!("path `{}`", subject.path),
         Failed::Method(_) => format!("method {}", subject.method),
         Failed::Header(header) if header.name == http::header::HOST => format!("`{}`", subject.authority.unwrap_or_default()),
         Failed::Header(header) => {
             let values: Vec<_> =
-                subject.headers.values(&header.name).map(|v| format!("`{}`", String::from_utf8_lossy(v).escape_debug())).collect();
+                subject.fields.values(&header.name).map(|v| format!("`{}`", String::from_utf8_lossy(v).escape_debug())).collect();
             if values.is_empty() { "no such header".to_owned() } else { values.join(", ") }
         }
-        Failed::Query(query) => match query.find(subject.query) {
+        Failed::Query(query) => match query.values(subject.query, subject.reading).next() {
             Some(value) => format!("`{value}`"),
             None => "no such parameter".to_owned(),
         },
@@ -325,6 +352,13 @@ impl fmt::Display for Explanation {
         if !self.candidates.is_empty() {
             writeln!(f, "candidates, in order of precedence:")?;
             self.candidates.iter().try_for_each(|candidate| writeln!(f, "  {candidate}"))?;
+        }
+        if !self.dropped_headers.is_empty() {
+            writeln!(f, "header fields that are dropped: {}", self.dropped_headers.join(", "))?;
+        }
+        if !self.options.is_empty() {
+            let options: Vec<_> = self.options.iter().map(ToString::to_string).collect();
+            writeln!(f, "options: {}", options.join(", "))?;
         }
         if !self.other_hostnames.is_empty() {
             writeln!(f, "hostnames of the listener that do not cover the host: {}", self.other_hostnames.join(", "))?;

@@ -26,6 +26,7 @@ pub mod explain;
 #[cfg(feature = "yaml")]
 pub mod load;
 pub mod model;
+pub mod options;
 pub mod report;
 pub mod request;
 pub mod resource;
@@ -35,7 +36,6 @@ pub mod table;
 mod compile;
 mod decide;
 mod features;
-mod options;
 
 pub use compile::{Compiled, ObjectStatus, Status, compile};
 pub use connection::ConnectionDecision;

@@ -137,6 +137,9 @@ pub trait Headers {
     /// The values of every field line with this name, in order; names are compared without case.
     fn values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]>;
 
+    /// The name of every field line, in any order; a name may come more than once.
+    fn names(&self) -> impl Iterator<Item = &[u8]>;
+
     /// The value of the first field line with this name, if there is one.
     fn first<'h>(&'h self, name: &'h HeaderName) -> Option<&'h [u8]> {
         self.values(name).next()
@@ -147,11 +150,19 @@ impl Headers for HeaderMap {
     fn values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
         self.get_all(name).iter().map(http::HeaderValue::as_bytes)
     }
+
+    fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys().map(|name| name.as_str().as_bytes())
+    }
 }
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> Headers for [(N, V)] {
     fn values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
         self.iter().filter(move |(n, _)| n.as_ref().eq_ignore_ascii_case(name.as_str().as_bytes())).map(|(_, v)| v.as_ref())
+    }
+
+    fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.iter().map(|(name, _)| name.as_ref())
     }
 }
 
@@ -159,11 +170,19 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>, const LEN: usize> Headers for [(N, V); LEN]
     fn values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
         self.as_slice().values(name)
     }
+
+    fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.as_slice().names()
+    }
 }
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> Headers for Vec<(N, V)> {
     fn values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
         self.as_slice().values(name)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.as_slice().names()
     }
 }
 

@@ -4,7 +4,7 @@
 mod cors;
 mod headers;
 
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
 
 use crate::decision::{Forward, GrpcStatus, Redirect, Respond, ResponseEdits};
 
@@ -13,10 +13,11 @@ pub use headers::{request_headers, response_headers};
 
 /// Turns a request into the one to send to the backend: target (origin form), `Host`, header edits.
 ///
-/// The caller chooses the connection; for HTTP/2 it joins scheme and authority to the target. Fields of one hop
-/// (RFC 9110 section 7.6.1) are the caller's, too: it removes them before the edits, so that they cannot remove
-/// an edit.
+/// Fields of one hop and aliases of known fields go first, so that nothing a client sends takes an edit back
+/// ([`Forward::dropped`]); an upgrade that the caller carries out is written after this. The caller chooses the
+/// connection; for HTTP/2 it joins scheme and authority to the target.
 pub fn forward(decision: &Forward<'_>, parts: &mut request::Parts) {
+    drop_fields(decision, &mut parts.headers);
     // A canonical target is a URI; were it none, the request would better go nowhere than elsewhere.
     parts.uri = decision.target.to_string().parse::<Uri>().unwrap_or_else(|_| Uri::from_static("/"));
     request_headers(&decision.request_headers, &mut parts.headers);
@@ -27,6 +28,19 @@ pub fn forward(decision: &Forward<'_>, parts: &mut request::Parts) {
         _ => {
             parts.headers.remove(header::HOST);
         }
+    }
+}
+
+/// Takes out what must not be forwarded, and joins the pieces into which HTTP/2 splits Cookie, as they were matched
+/// (RFC 9113 section 8.2.3).
+fn drop_fields(decision: &Forward<'_>, headers: &mut HeaderMap) {
+    let dropped: Vec<_> = decision.dropped(&*headers).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    for name in dropped {
+        headers.remove(name);
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(|value| value.as_bytes().trim_ascii()).collect();
+    if let (true, Ok(cookie)) = (crumbs.len() > 1, HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))) {
+        headers.insert(header::COOKIE, cookie);
     }
 }
 

@@ -4,6 +4,7 @@
 //! is matched is what is forwarded, and configured values go through the same functions.
 
 mod authority;
+mod fields;
 mod refusal;
 mod target;
 
@@ -12,4 +13,5 @@ pub use refusal::Refusal;
 pub use target::{CanonicalTarget, TargetForm};
 
 pub(crate) use authority::parse_authority;
-pub(crate) use target::{canonical_config_path, canonical_target, check_method, split_form};
+pub(crate) use fields::{Fields, KnownFields, is_named_by_connection, is_of_one_hop};
+pub(crate) use target::{canonical_target, check_method, split_form};

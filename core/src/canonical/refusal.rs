@@ -60,20 +60,28 @@ refusals! {
     EncodedControl = "R-P3", BAD_REQUEST, "the path has an encoded control character";
     /// Overlong UTF-8, which some readers take for another character.
     OverlongUtf8 = "R-P4", BAD_REQUEST, "the path has an overlong UTF-8 sequence";
-    /// `%2F` or `%5C`.
-    EncodedSlash = "R-P6", BAD_REQUEST, "the path has an encoded slash or backslash, which the profile Compatible allows";
+    /// `%2F`.
+    EncodedSlash = "R-P6", BAD_REQUEST, "the path has an encoded slash, which the option `escaped_slashes` can allow";
+    /// `%5C`.
+    EncodedBackslash = "R-P6", BAD_REQUEST, "the path has an encoded backslash, which `escaped_slashes=keep-unchanged` allows";
     /// `..` above the root.
-    AboveRoot = "R-P7", BAD_REQUEST, "the path climbs above the root";
+    AboveRoot = "R-P7", BAD_REQUEST, "the path climbs above the root, which only the profile `raw` allows";
     /// `//` and `..` in one path.
-    EmptySegmentWithDotDot = "R-P8", BAD_REQUEST, "the path has an empty segment and a `..`, which the profile Compatible allows";
+    EmptySegmentWithDotDot = "R-P8", BAD_REQUEST, "the path has an empty segment and a `..`, which the profile `compatible` allows";
     /// `/..;x/`
-    DotSegmentParameter = "R-P9", BAD_REQUEST, "the path has a dot segment with parameters";
+    DotSegmentParameter = "R-P9", BAD_REQUEST, "the path has a dot segment with parameters, which only the profile `raw` allows";
+    /// `;`, or with `MatchStripped` one that readers take in several ways.
+    PathParameter = "R-P9", BAD_REQUEST, "the path has a parameter (`;`), which `path_parameters=opaque` allows";
     /// The authority is not `host[:port]`.
     AuthoritySyntax = "R-H3", BAD_REQUEST, "the authority is not host[:port]";
     /// No Host although the protocol asks for one.
     MissingAuthority = "R-H1", BAD_REQUEST, "the request has no Host";
     /// Several Hosts, or one that differs from `:authority`.
     AmbiguousAuthority = "R-H2", BAD_REQUEST, "the request names more than one host";
+    /// `Connection` names a field that is meant for every recipient.
+    ConnectionNames = "R-F5", BAD_REQUEST, "`Connection` names a header field that is meant for every recipient";
+    /// A header field whose name some backends take for that of another one.
+    HeaderAlias = "R-F4", BAD_REQUEST, "the name of a header field is an alias of another one, which `alias_headers=drop` allows";
 }
 
 impl fmt::Display for Refusal {

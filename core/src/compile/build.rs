@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::alias;
 use super::attach::{self, Attachment, Gateways};
 use super::backend::View;
 use super::findings::Findings;
@@ -13,7 +14,7 @@ use crate::decision::Parent;
 use crate::diagnostic::ObjectRef;
 use crate::model::hostname::Hostname;
 use crate::model::matching::{HttpMatch, Matcher};
-use crate::options::Profile;
+use crate::options::{Options, RegexRank};
 use crate::table::host_index::HostIndex;
 use crate::table::precedence::{Rank, RouteRank};
 use crate::table::route_index::{HttpRoutes, MatchData};
@@ -43,10 +44,10 @@ pub(crate) fn table<'r>(
     routes: &mut [CheckedRoute<'r>],
     attachments: &[Vec<Attachment<'r>>],
     backends: Vec<Backend>,
-    profile: Profile,
+    options: &Options,
     findings: &mut [Findings],
 ) -> Table {
-    let mut inner = Inner { backends, profile, ..Inner::default() };
+    let mut inner = Inner { backends, choices: options.choices(), chosen: options.chosen(), ..Inner::default() };
     let listeners = add_gateways(gateways, &mut inner);
     let frontends = add_frontends(attachments, &mut inner);
     let mut of_listeners: Vec<Serving> = inner.listeners.iter().map(|_| Serving::default()).collect();
@@ -72,7 +73,7 @@ pub(crate) fn table<'r>(
         if places.is_empty() {
             continue;
         }
-        let added = add_route(route, &places.iter().map(|(_, view, _)| *view).collect(), &mut inner);
+        let added = add_route(route, &places.iter().map(|(_, view, _)| *view).collect(), options.regex_rank, &mut inner);
         owners.resize(inner.rules.len(), n);
         for (parent, view, names) in places {
             let serving = match parent {
@@ -90,8 +91,9 @@ pub(crate) fn table<'r>(
             }
         }
     }
-    inner.routes_of_listeners = of_listeners.into_iter().map(|serving| served(serving, &inner)).collect();
-    inner.routes_of_frontends = of_frontends.into_iter().map(|serving| served(serving, &inner)).collect();
+    alias::hide(&mut inner, &owners, findings);
+    inner.routes_of_listeners = of_listeners.into_iter().map(|serving| served(serving, options.regex_rank, &inner)).collect();
+    inner.routes_of_frontends = of_frontends.into_iter().map(|serving| served(serving, options.regex_rank, &inner)).collect();
     shadow::report(&inner, &owners, findings);
     Table { inner: std::sync::Arc::new(inner) }
 }
@@ -163,7 +165,7 @@ fn add_frontends<'r>(attachments: &[Vec<Attachment<'r>>], inner: &mut Inner) -> 
 }
 
 /// Adds a route with its rules and matches, through each view that is needed.
-fn add_route(route: &mut CheckedRoute<'_>, views: &BTreeSet<View>, inner: &mut Inner) -> BTreeMap<View, Added> {
+fn add_route(route: &mut CheckedRoute<'_>, views: &BTreeSet<View>, regex_rank: RegexRank, inner: &mut Inner) -> BTreeMap<View, Added> {
     let route_id = RouteId(id(inner.routes.len()));
     inner.routes.push(RouteInfo { id: route_id, kind: route.kind, object: route.object.clone() });
     let mut all = BTreeMap::new();
@@ -178,7 +180,7 @@ fn add_route(route: &mut CheckedRoute<'_>, views: &BTreeSet<View>, inner: &mut I
             for (n, matcher) in rule.matchers.into_iter().enumerate() {
                 let index = id(n);
                 let rank = match &matcher {
-                    Matcher::Http(matcher) => Rank::http(matcher, route.rank, rule.index, index),
+                    Matcher::Http(matcher) => Rank::http(matcher, regex_rank, route.rank, rule.index, index),
                     Matcher::Grpc(matcher) => Rank::grpc(matcher, route.rank, rule.index, index),
                 };
                 let match_id = MatchId(id(inner.matches.len()));
@@ -192,7 +194,7 @@ fn add_route(route: &mut CheckedRoute<'_>, views: &BTreeSet<View>, inner: &mut I
 }
 
 /// Orders and indexes what one listener or frontend serves.
-fn served(serving: Serving, inner: &Inner) -> ServedRoutes {
+fn served(serving: Serving, regex_rank: RegexRank, inner: &Inner) -> ServedRoutes {
     let (mut http, mut grpc) = (Vec::new(), Vec::new());
     for (hostname, ids) in serving.matches {
         let mut ordered: Vec<(MatchId, &MatchData)> =
@@ -202,7 +204,7 @@ fn served(serving: Serving, inner: &Inner) -> ServedRoutes {
         let of_grpc: Box<[MatchId]> =
             ordered.iter().filter(|(_, data)| matches!(data.matcher, Matcher::Grpc(_))).map(|(id, _)| *id).collect();
         if !of_http.is_empty() {
-            http.push((hostname.clone(), HttpRoutes::new(&of_http)));
+            http.push((hostname.clone(), HttpRoutes::new(&of_http, regex_rank)));
         }
         if !of_grpc.is_empty() {
             grpc.push((hostname, of_grpc));

@@ -10,7 +10,7 @@ use crate::diagnostic::Code;
 use crate::model::cors::{Cors, CorsList, OriginPattern};
 use crate::model::filter::{Filters, HeaderModifier, Mirror, PathModifier, Redirect, Scheme, UrlRewrite};
 use crate::model::hostname::Hostname;
-use crate::options::Profile;
+use crate::options::{ModifierConflicts, Options};
 use crate::resource::filter as resource;
 use crate::resource::filter::{HeaderFilter, HttpPathModifierType, RedirectScheme};
 use crate::resource::grpc_route::{GrpcRouteFilter, GrpcRouteFilterType};
@@ -30,7 +30,7 @@ pub(crate) struct Context<'c, 'i, 'r> {
     pub(crate) findings: &'c mut Findings,
     pub(crate) refs: &'c mut Vec<BadRef>,
     pub(crate) from: Referrer<'c>,
-    pub(crate) profile: Profile,
+    pub(crate) options: &'c Options,
     /// Whether the rule has exactly one match, and that a PathPrefix ([F-32]).
     pub(crate) one_prefix: bool,
 }
@@ -82,11 +82,11 @@ pub(crate) fn filters(list: &[HttpRouteFilter], level: Level, path: &str, contex
         match &filter.type_ {
             HttpRouteFilterType::RequestHeaderModifier => {
                 let field = filter.request_header_modifier.as_ref().ok_or_else(|| member("requestHeaderModifier"))?;
-                valid.request_headers = header_modifier(field, true, &format!("{at}.requestHeaderModifier"), context.findings)?;
+                valid.request_headers = header_modifier(field, true, &format!("{at}.requestHeaderModifier"), context)?;
             }
             HttpRouteFilterType::ResponseHeaderModifier => {
                 let field = filter.response_header_modifier.as_ref().ok_or_else(|| member("responseHeaderModifier"))?;
-                valid.response_headers = header_modifier(field, false, &format!("{at}.responseHeaderModifier"), context.findings)?;
+                valid.response_headers = header_modifier(field, false, &format!("{at}.responseHeaderModifier"), context)?;
             }
             HttpRouteFilterType::RequestRedirect => {
                 let field = filter.request_redirect.as_ref().ok_or_else(|| member("requestRedirect"))?;
@@ -187,7 +187,8 @@ const FRAMING: [HeaderName; 8] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-fn header_modifier(field: &HeaderFilter, request: bool, path: &str, findings: &mut Findings) -> Result<HeaderModifier, Invalid> {
+fn header_modifier(field: &HeaderFilter, request: bool, path: &str, context: &mut Context<'_, '_, '_>) -> Result<HeaderModifier, Invalid> {
+    let (conflicts, findings) = (context.options.modifier_conflicts, &mut *context.findings);
     let mut host = None;
     let mut all: Vec<(HeaderName, &str)> = Vec::new();
     // One action per name: again in the same list is ignored, in another list is invalid ([F-11]).
@@ -202,13 +203,17 @@ fn header_modifier(field: &HeaderFilter, request: bool, path: &str, findings: &m
                 format!("header `{name}` belongs to the framing of the message and cannot be modified"),
             ));
         }
-        if let Some((_, earlier)) = all.iter().find(|(other, _)| *other == name) {
-            if *earlier != list {
-                let message = format!("header `{name}` must have one action only, but stands in `{earlier}` and in `{list}`");
-                return Err(Invalid::value(Code::InvalidCombination, at, message));
-            }
+        if all.contains(&(name.clone(), list)) {
             findings.warning(Code::InvalidValue, at, format!("header `{name}` is listed before in `{list}`: this entry is ignored"));
             return Ok(None);
+        }
+        if let Some((_, earlier)) = all.iter().find(|(other, _)| *other == name) {
+            let message = format!("header `{name}` must have one action only, but stands in `{earlier}` and in `{list}`");
+            // Carried out in the order of the fields ([U-16]).
+            if conflicts == ModifierConflicts::Reject {
+                return Err(Invalid::value(Code::InvalidCombination, at, message));
+            }
+            findings.warning(Code::InvalidCombination, at, format!("{message}: both are carried out"));
         }
         all.push((name.clone(), list));
         Ok(Some(name))
@@ -309,7 +314,7 @@ fn path_modifier(field: &resource::HttpPathModifier, path: &str, context: &Conte
     match &field.type_ {
         HttpPathModifierType::ReplaceFullPath => {
             let value = field.replace_full_path.as_deref().ok_or_else(|| member("replaceFullPath"))?;
-            replacement(value, context.profile, &format!("{path}.replaceFullPath")).map(|path| PathModifier::Full(path.into()))
+            replacement(value, context.options, &format!("{path}.replaceFullPath")).map(|path| PathModifier::Full(path.into()))
         }
         HttpPathModifierType::ReplacePrefixMatch => {
             let value = field.replace_prefix_match.as_deref().ok_or_else(|| member("replacePrefixMatch"))?;
@@ -317,7 +322,7 @@ fn path_modifier(field: &resource::HttpPathModifier, path: &str, context: &Conte
                 let message = "ReplacePrefixMatch needs a rule with exactly one match, of path type PathPrefix";
                 return Err(Invalid::value(Code::InvalidCombination, path, message));
             }
-            let path = replacement(value, context.profile, &format!("{path}.replacePrefixMatch"))?;
+            let path = replacement(value, context.options, &format!("{path}.replacePrefixMatch"))?;
             Ok(PathModifier::Prefix(path.strip_suffix('/').unwrap_or(&path).into()))
         }
         HttpPathModifierType::Other(other) => {
@@ -328,8 +333,8 @@ fn path_modifier(field: &resource::HttpPathModifier, path: &str, context: &Conte
 }
 
 /// A replacement in canonical form; one without leading `/` gets it ([F-31], [F-33]).
-fn replacement(value: &str, profile: Profile, at: &str) -> Result<String, Invalid> {
-    if value.starts_with('/') { config_path(value, profile, at) } else { config_path(&format!("/{value}"), profile, at) }
+fn replacement(value: &str, options: &Options, at: &str) -> Result<String, Invalid> {
+    if value.starts_with('/') { config_path(value, options, at) } else { config_path(&format!("/{value}"), options, at) }
 }
 
 fn mirror(field: &resource::RequestMirror, path: &str, context: &mut Context<'_, '_, '_>) -> Result<Option<Mirror>, Invalid> {

@@ -4,6 +4,7 @@
 //! as a condition for controllers and as a diagnostic for people.
 
 mod address;
+mod alias;
 mod attach;
 mod backend;
 mod build;
@@ -29,7 +30,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::features::Feature;
-use crate::options::Options;
+use crate::model::pattern::Patterns;
+use crate::options::{HttpAndGrpc, Options};
 use crate::resource::backend::XBackendStatus;
 use crate::resource::meta::ObjectMeta;
 use crate::resource::status::{GatewayClassStatus, GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus};
@@ -106,17 +108,20 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
     let (mut routes, mut findings) = route::check(&input);
     let mut attachments: Vec<Vec<attach::Attachment<'_>>> =
         routes.iter().zip(&mut findings).map(|(route, findings)| attach::attach(route, &gateways, &input, findings)).collect();
-    attach::separate_kinds(&routes, &mut attachments, &mut findings);
+    if options.http_and_grpc == HttpAndGrpc::Separate {
+        attach::separate_kinds(&routes, &mut attachments, &mut findings);
+    }
     mesh::separate_kinds(&routes, &mut attachments, &mut findings);
 
     let mut backends = backend::Backends::new(&input);
+    let mut patterns = Patterns::default();
     for ((route, attachments), findings) in routes.iter_mut().zip(&attachments).zip(&mut findings) {
         let mut views: BTreeSet<backend::View> =
             attachments.iter().flat_map(|attachment| attachment.views(route.kind, &gateways)).collect();
         if views.is_empty() {
             views.insert(backend::View::Gateway);
         }
-        views.into_iter().for_each(|view| route.check_rules(view, &mut backends, findings, &input));
+        views.into_iter().for_each(|view| route.check_rules(view, &mut backends, &mut patterns, findings, &input));
     }
 
     let attached = attached_routes(&routes, &attachments, &gateways);
@@ -139,7 +144,7 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
         }
     }
 
-    let table = build::table(&gateways, &mut routes, &attachments, backends.list, options.profile, &mut findings);
+    let table = build::table(&gateways, &mut routes, &attachments, backends.list, options, &mut findings);
     let mut diagnostics: Vec<Diagnostic> = all_findings.into_iter().chain(findings).flat_map(|findings| findings.list).collect();
     diagnostics.extend(not_routed(resources));
     diagnostics.sort_by(|a, b| (&a.object, &a.path, a.code, &a.message).cmp(&(&b.object, &b.path, b.code, &b.message)));

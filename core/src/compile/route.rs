@@ -11,7 +11,9 @@ use super::tls::Problem;
 use crate::diagnostic::{Code, ObjectRef};
 use crate::model::hostname::Hostname;
 use crate::model::namespace_of;
+use crate::model::pattern::Patterns;
 use crate::model::time::parse_timestamp;
+use crate::options::NameOrder;
 use crate::resource::meta::{DefaultScope, ObjectMeta, ParentReference};
 use crate::resource::{GATEWAY_GROUP, GrpcRoute, HttpRoute, TcpRoute, TlsRoute, UdpRoute};
 use crate::table::RouteKind;
@@ -60,7 +62,7 @@ pub(crate) fn check<'r>(input: &Input<'r>) -> (Vec<CheckedRoute<'r>>, Vec<Findin
     sources.extend(by_name(&input.resources.tcp_routes, |r| &r.metadata).into_iter().map(Source::Tcp));
     sources.extend(by_name(&input.resources.udp_routes, |r| &r.metadata).into_iter().map(Source::Udp));
     let (mut routes, findings): (Vec<_>, Vec<_>) = sources.into_iter().map(one).unzip();
-    rank_names(&mut routes);
+    rank_names(&mut routes, input.options.name_order);
     (routes, findings)
 }
 
@@ -129,10 +131,14 @@ fn effective_hostnames(list: &[String], findings: &mut Findings) -> Vec<Option<H
     valid
 }
 
-/// Orders the routes by the text `namespace/name`, as the specification writes it ([U-12]).
-fn rank_names(routes: &mut [CheckedRoute<'_>]) {
-    let mut order: Vec<(String, usize)> =
-        routes.iter().enumerate().map(|(n, route)| (format!("{}/{}", route.namespace, route.metadata.name), n)).collect();
+/// Orders the routes by the text `namespace/name`, as the specification writes it, or by namespace and then name
+/// ([U-12]).
+fn rank_names(routes: &mut [CheckedRoute<'_>], order: NameOrder) {
+    let key = |route: &CheckedRoute<'_>| match order {
+        NameOrder::Joined => (format!("{}/{}", route.namespace, route.metadata.name), String::new()),
+        NameOrder::Tuple => (route.namespace.to_owned(), route.metadata.name.clone()),
+    };
+    let mut order: Vec<((String, String), usize)> = routes.iter().enumerate().map(|(n, route)| (key(route), n)).collect();
     order.sort();
     for (place, (_, n)) in order.iter().enumerate() {
         if let Some(route) = routes.get_mut(*n) {
@@ -143,9 +149,16 @@ fn rank_names(routes: &mut [CheckedRoute<'_>]) {
 
 impl CheckedRoute<'_> {
     /// Reads the rules as they are through one kind of parent.
-    pub(crate) fn check_rules(&mut self, view: View, backends: &mut Backends<'_, '_>, findings: &mut Findings, input: &Input<'_>) {
+    pub(crate) fn check_rules(
+        &mut self,
+        view: View,
+        backends: &mut Backends<'_, '_>,
+        patterns: &mut Patterns,
+        findings: &mut Findings,
+        input: &Input<'_>,
+    ) {
         let from = Referrer { kind: self.kind, namespace: self.namespace, name: &self.metadata.name, view };
-        let mut context = RuleContext { backends, findings, from, profile: input.options.profile, features: input.options.features };
+        let mut context = RuleContext { backends, patterns, findings, from, options: input.options };
         let rules = match self.source {
             Source::Http(route) => rule::http(route.spec.rules.as_deref(), &mut context),
             Source::Grpc(route) => rule::grpc(&route.spec.rules, &mut context),

@@ -5,10 +5,10 @@ use super::filter::{self, Context, Level};
 use super::findings::{BadRef, Findings, Invalid};
 use super::{gate, matches, traffic};
 use crate::diagnostic::Code;
-use crate::features::Features;
 use crate::model::filter::Filters;
 use crate::model::matching::{HttpMatch, Matcher, PathMatch};
-use crate::options::Profile;
+use crate::model::pattern::Patterns;
+use crate::options::Options;
 use crate::resource::grpc_route::GrpcRouteRule;
 use crate::resource::http_route::{HttpRouteFilter, HttpRouteRetry, HttpRouteRule, HttpRouteTimeouts};
 use crate::resource::l4_route::L4RouteRule;
@@ -43,10 +43,10 @@ pub(crate) struct CheckedRules {
 #[derive(Debug)]
 pub(crate) struct RuleContext<'c, 'i, 'r> {
     pub(crate) backends: &'c mut Backends<'i, 'r>,
+    pub(crate) patterns: &'c mut Patterns,
     pub(crate) findings: &'c mut Findings,
     pub(crate) from: Referrer<'c>,
-    pub(crate) profile: Profile,
-    pub(crate) features: Features,
+    pub(crate) options: &'c Options,
 }
 
 /// The parts of a rule that both kinds of route have.
@@ -66,7 +66,10 @@ pub(crate) fn http(rules: Option<&[HttpRouteRule]>, context: &mut RuleContext<'_
     let mut checked = CheckedRules { written: rules.len(), ..CheckedRules::default() };
     for (n, rule) in rules.iter().enumerate() {
         let path = format!("spec.rules[{n}]");
-        let matchers = matches::http(&rule.matches, context.profile, &path, context.findings);
+        let matchers = {
+            let mut context = matches::Context { options: context.options, patterns: context.patterns, findings: context.findings };
+            matches::http(&rule.matches, &path, &mut context)
+        };
         let one_prefix = matches!(matchers.as_deref(), Ok([HttpMatch { path: PathMatch::Prefix(_), .. }]));
         let parts = Parts {
             name: rule.name.as_deref(),
@@ -76,7 +79,7 @@ pub(crate) fn http(rules: Option<&[HttpRouteRule]>, context: &mut RuleContext<'_
             timeouts: rule.timeouts.as_ref(),
             retry: rule.retry.as_ref(),
         };
-        let supported = gate::http(rule, context.from.view, context.features, &path);
+        let supported = gate::http(rule, context.from.view, context.options.features, &path);
         let matchers = supported.and(matchers).map(|list| list.into_iter().map(Matcher::Http).collect());
         one_rule(n, matchers, &parts, one_prefix, &path, &mut checked, context);
     }
@@ -88,7 +91,10 @@ pub(crate) fn grpc(rules: &[GrpcRouteRule], context: &mut RuleContext<'_, '_, '_
     let mut checked = CheckedRules { written: rules.len(), ..CheckedRules::default() };
     for (n, rule) in rules.iter().enumerate() {
         let path = format!("spec.rules[{n}]");
-        let matchers = matches::grpc(&rule.matches, &path, context.findings);
+        let matchers = {
+            let mut context = matches::Context { options: context.options, patterns: context.patterns, findings: context.findings };
+            matches::grpc(&rule.matches, &path, &mut context)
+        };
         let parts = Parts {
             name: rule.name.as_deref(),
             filters: filter::of_grpc(&rule.filters),
@@ -97,7 +103,7 @@ pub(crate) fn grpc(rules: &[GrpcRouteRule], context: &mut RuleContext<'_, '_, '_
             timeouts: None,
             retry: None,
         };
-        let supported = gate::grpc(rule, context.from.view, context.features, &path);
+        let supported = gate::grpc(rule, context.from.view, context.options.features, &path);
         let matchers = supported.and(matchers).map(|list| list.into_iter().map(Matcher::Grpc).collect());
         one_rule(n, matchers, &parts, false, &path, &mut checked, context);
     }
@@ -167,7 +173,7 @@ fn rule_data(
     context: &mut RuleContext<'_, '_, '_>,
 ) -> Result<RuleData, Invalid> {
     let mut filters =
-        Context { backends: context.backends, findings: context.findings, refs, from: context.from, profile: context.profile, one_prefix };
+        Context { backends: context.backends, findings: context.findings, refs, from: context.from, options: context.options, one_prefix };
     let of_rule = filter::filters(&parts.filters, Level::Rule, &format!("{path}.filters"), &mut filters)?;
     let mut shares: Vec<(u32, Option<BackendId>, Filters)> = Vec::with_capacity(parts.backends.len());
     for (n, (reference, weight, list)) in parts.backends.iter().enumerate() {

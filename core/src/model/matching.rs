@@ -5,7 +5,11 @@ use std::fmt;
 use http::HeaderName;
 
 use super::pattern::Pattern;
+use crate::canonical::Fields;
+use crate::options::{QueryDecoding, Reading, RepeatedHeaders, RepeatedQuery};
 use crate::request::Headers;
+
+static CONTENT_TYPE: HeaderName = http::header::CONTENT_TYPE;
 
 /// A match on the path ([M-6], [M-7], [M-8]); texts are canonical.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,20 +67,46 @@ impl fmt::Display for ValueMatch {
     }
 }
 
-/// A match on a header field: any one field line must match ([M-10], [M-11]).
+/// A match on a header field ([M-10], [M-11]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HeaderMatch {
     pub(crate) name: HeaderName,
     pub(crate) value: ValueMatch,
+    /// The name is an alias of another one and dropped, so that no request has it ([R-F4]).
+    pub(crate) dropped: bool,
 }
 
 impl HeaderMatch {
-    /// `Host` is the authority, whatever the version of HTTP carries it in (RFC 9110 section 7.2).
+    pub(crate) fn new(name: HeaderName, value: ValueMatch) -> Self {
+        Self { name, value, dropped: false }
+    }
+
+    /// `Host` is the authority, whatever the version of HTTP carries it in (RFC 9110 section 7.2), and Cookie is one
+    /// value, however HTTP/2 splits it ([R-F3]). Of any other repeated field each line is compared ([U-8]).
     pub(crate) fn holds<H: Headers + ?Sized>(&self, subject: &Subject<'_, H>) -> bool {
         if self.name == http::header::HOST {
             return subject.authority.is_some_and(|authority| self.value.holds(authority.bytes()));
         }
-        subject.headers.values(&self.name).any(|value| self.value.holds(value.trim_ascii().iter().copied()))
+        if self.dropped {
+            return false;
+        }
+        let mut lines = subject.fields.values(&self.name).map(<[u8]>::trim_ascii);
+        if self.name == http::header::COOKIE {
+            return lines.next().is_some() && self.value.holds(self.joined(subject, b"; "));
+        }
+        if lines.any(|line| self.value.holds(line.iter().copied())) {
+            return true;
+        }
+        // One line joined is itself, which did not match.
+        subject.reading.repeated_headers == RepeatedHeaders::AnyLineOrJoined
+            && subject.fields.values(&self.name).nth(1).is_some()
+            && [&b","[..], b", "].iter().any(|separator| self.value.holds(self.joined(subject, separator)))
+    }
+
+    /// The octets of all lines, joined (RFC 9110 section 5.3).
+    fn joined<'s, H: Headers + ?Sized>(&'s self, subject: &Subject<'s, H>, separator: &'s [u8]) -> impl Iterator<Item = u8> {
+        let lines = subject.fields.values(&self.name).map(<[u8]>::trim_ascii).enumerate();
+        lines.flat_map(move |(n, line)| (if n == 0 { &[][..] } else { separator }).iter().chain(line).copied())
     }
 }
 
@@ -86,7 +116,7 @@ impl fmt::Display for HeaderMatch {
     }
 }
 
-/// A match on a query parameter: the first of its name counts, decoded ([M-13] to [M-15]).
+/// A match on a query parameter ([M-13] to [M-15]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct QueryMatch {
     pub(crate) name: Box<str>,
@@ -94,18 +124,32 @@ pub(crate) struct QueryMatch {
 }
 
 impl QueryMatch {
-    pub(crate) fn holds(&self, query: Option<&str>) -> bool {
-        self.find(query).is_some_and(|value| self.value.holds(form_decode(value)))
+    /// Of several parameters of the name, the first, the last or any one counts ([U-9]); by default decoded
+    /// ([U-10]).
+    pub(crate) fn holds(&self, query: Option<&str>, reading: Reading) -> bool {
+        let mut values = self.values(query, reading);
+        let holds = |value: &str| match reading.query_decoding {
+            QueryDecoding::Form => self.value.holds(form_decode(value)),
+            QueryDecoding::Raw => self.value.holds(value.bytes()),
+        };
+        match reading.repeated_query {
+            RepeatedQuery::First => values.next().is_some_and(holds),
+            RepeatedQuery::Last => values.last().is_some_and(holds),
+            RepeatedQuery::Any => values.any(holds),
+        }
     }
 
-    /// The raw value of the first parameter of this name.
-    pub(crate) fn find<'q>(&self, query: Option<&'q str>) -> Option<&'q str> {
+    /// The raw values of the parameters of this name.
+    pub(crate) fn values<'q>(&self, query: Option<&'q str>, reading: Reading) -> impl Iterator<Item = &'q str> {
         query
             .unwrap_or_default()
             .split('&')
             .filter(|parameter| !parameter.is_empty())
             .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
-            .find(|(name, _)| form_decode(name).eq(self.name.bytes()))
+            .filter(move |(name, _)| match reading.query_decoding {
+                QueryDecoding::Form => form_decode(name).eq(self.name.bytes()),
+                QueryDecoding::Raw => **name == *self.name,
+            })
             .map(|(_, value)| value)
     }
 }
@@ -156,7 +200,10 @@ pub(crate) struct Subject<'a, H: ?Sized> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
-    pub(crate) headers: &'a H,
+    pub(crate) fields: Fields<'a, H>,
+    pub(crate) reading: Reading,
+    /// The content type is gRPC's.
+    pub(crate) grpc: bool,
 }
 
 /// The first condition of a match that does not hold.
@@ -172,6 +219,8 @@ pub(crate) enum Failed<'m> {
     GrpcPath,
     /// The content type is not gRPC's.
     NotGrpc,
+    /// The content type is gRPC's, and a GRPCRoute covers the host.
+    Grpc,
 }
 
 impl HttpMatch {
@@ -183,7 +232,7 @@ impl HttpMatch {
         if let Some(header) = self.headers.iter().find(|header| !header.holds(subject)) {
             return Some(Failed::Header(header));
         }
-        self.queries.iter().find(|query| !query.holds(subject.query)).map(Failed::Query)
+        self.queries.iter().find(|query| !query.holds(subject.query, subject.reading)).map(Failed::Query)
     }
 
     /// The first condition that fails.
@@ -205,7 +254,7 @@ impl fmt::Display for HttpMatch {
 
 /// Whether the content type says gRPC: `application/grpc`, alone or with a suffix or parameters ([G-11]).
 pub(crate) fn is_grpc<H: Headers + ?Sized>(headers: &H) -> bool {
-    let Some(value) = headers.first(&http::header::CONTENT_TYPE) else { return false };
+    let Some(value) = headers.first(&CONTENT_TYPE) else { return false };
     let Some((start, rest)) = value.trim_ascii().split_at_checked("application/grpc".len()) else { return false };
     start.eq_ignore_ascii_case(b"application/grpc") && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
 }
@@ -249,7 +298,7 @@ pub(crate) struct GrpcMatch {
 impl GrpcMatch {
     /// The first condition that fails. Service and method are the path's two segments; a service holds no `/`.
     pub(crate) fn first_failure<'m, H: Headers + ?Sized>(&'m self, subject: &Subject<'_, H>) -> Option<Failed<'m>> {
-        if !is_grpc(subject.headers) {
+        if !subject.grpc {
             return Some(Failed::NotGrpc);
         }
         if self.service != NameMatch::Any || self.method != NameMatch::Any {
@@ -289,6 +338,22 @@ impl Matcher {
         }
     }
 
+    /// The conditions on header fields.
+    pub(crate) fn headers(&self) -> &[HeaderMatch] {
+        match self {
+            Self::Http(http) => &http.headers,
+            Self::Grpc(grpc) => &grpc.headers,
+        }
+    }
+
+    /// The conditions on header fields, to be changed.
+    pub(crate) fn headers_mut(&mut self) -> &mut [HeaderMatch] {
+        match self {
+            Self::Http(http) => &mut http.headers,
+            Self::Grpc(grpc) => &mut grpc.headers,
+        }
+    }
+
     /// Octets of the path that a prefix replacement replaces ([F-31]).
     pub(crate) fn prefix_len(&self) -> usize {
         match self {
@@ -310,6 +375,11 @@ impl fmt::Display for Matcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn subject<'a>(method: &'a str, path: &'a str, headers: &'a [(&'a str, &'a str)]) -> Subject<'a, [(&'a str, &'a str)]> {
+        let fields = Fields::read(headers).unwrap();
+        Subject { authority: Some("b"), method, path, query: None, fields, reading: Reading::default(), grpc: is_grpc(headers) }
+    }
 
     /// The table of [M-7].
     #[test]
@@ -350,23 +420,72 @@ mod tests {
             ("a", "1", "&&a=1", true),
             ("a", "1", "b=1", false),
         ] {
-            assert_eq!(of(name, value).holds(Some(query)), expected, "{name}={value} in {query}");
+            assert_eq!(of(name, value).holds(Some(query), Reading::default()), expected, "{name}={value} in {query}");
         }
-        assert!(!of("a", "1").holds(None));
+        assert!(!of("a", "1").holds(None, Reading::default()));
+        let in_reading = |name: &str, value: &str, query: &str, repeated_query, query_decoding| {
+            of(name, value).holds(Some(query), Reading { repeated_query, query_decoding, ..Reading::default() })
+        };
+        // [U-9]
+        for (value, first, last, any) in
+            [("1", true, false, true), ("2", false, false, true), ("3", false, true, true), ("4", false, false, false)]
+        {
+            for (repeated, expected) in [(RepeatedQuery::First, first), (RepeatedQuery::Last, last), (RepeatedQuery::Any, any)] {
+                assert_eq!(in_reading("a", value, "a=1&b=4&a=2&a=3", repeated, QueryDecoding::Form), expected, "{value}, {repeated}");
+            }
+        }
+        // [U-10]
+        for (name, value, query, form, raw) in [
+            ("q", "a b", "q=a+b", true, false),
+            ("q", "a+b", "q=a+b", false, true),
+            ("q", "%61", "q=%61", false, true),
+            ("%71", "1", "%71=1", false, true),
+        ] {
+            assert_eq!(in_reading(name, value, query, RepeatedQuery::First, QueryDecoding::Form), form, "{query}");
+            assert_eq!(in_reading(name, value, query, RepeatedQuery::First, QueryDecoding::Raw), raw, "{query}");
+        }
     }
 
     /// [M-10], [M-11]
     #[test]
     fn header_lines() {
-        let header = HeaderMatch { name: HeaderName::from_static("x"), value: ValueMatch::Exact("b".into()) };
-        let holds = |header: &HeaderMatch, headers: &[(&str, &str)]| {
-            header.holds(&Subject { authority: Some("b"), method: "GET", path: "/", query: None, headers })
-        };
-        assert!(holds(&header, &[("X", "a"), ("x", " b ")]));
-        assert!(!holds(&header, &[("X", "a,b")]));
-        assert!(!holds(&header, &[("X", "B")]));
-        let host = HeaderMatch { name: http::header::HOST, ..header };
-        assert!(holds(&host, &[]));
+        let header = |name: &'static str, value: &str| HeaderMatch::new(HeaderName::from_static(name), ValueMatch::Exact(value.into()));
+        let holds = |header: &HeaderMatch, headers: &[(&str, &str)]| header.holds(&subject("GET", "/", headers));
+        let x = header("x", "b");
+        assert!(holds(&x, &[("X", "a"), ("x", " b ")]));
+        assert!(!holds(&x, &[("X", "a,b")]));
+        assert!(!holds(&x, &[("X", "B")]));
+        assert!(holds(&header("host", "b"), &[]));
+        // [R-F5]
+        assert!(!holds(&x, &[("x", "b"), ("connection", "X")]));
+        // [R-F3]
+        let crumbs = [("cookie", "a=1"), ("Cookie", "b=2")];
+        assert!(holds(&header("cookie", "a=1; b=2"), &crumbs));
+        assert!(!holds(&header("cookie", "a=1"), &crumbs));
+        assert!(holds(&header("cookie", "a=1"), &crumbs[..1]));
+        assert!(!holds(&header("cookie", ""), &[]));
+        // [R-F4]
+        assert!(!holds(&HeaderMatch { dropped: true, ..x }, &[("x", "b")]));
+    }
+
+    /// [U-8]
+    #[test]
+    fn joined_header_lines() {
+        let twice = [("x", "a"), ("y", "z"), ("x", "b, c")];
+        for (value, any_line, or_joined) in [
+            ("a", true, true),
+            ("b, c", true, true),
+            ("a,b, c", false, true),
+            ("a, b, c", false, true),
+            ("a,b,c", false, false),
+            ("b", false, false),
+        ] {
+            let header = HeaderMatch::new(HeaderName::from_static("x"), ValueMatch::Exact(value.into()));
+            for (repeated_headers, expected) in [(RepeatedHeaders::AnyLine, any_line), (RepeatedHeaders::AnyLineOrJoined, or_joined)] {
+                let reading = Reading { repeated_headers, ..Reading::default() };
+                assert_eq!(header.holds(&Subject { reading, ..subject("GET", "/", &twice) }), expected, "{value}, {repeated_headers}");
+            }
+        }
     }
 
     /// The table of [G-1].
@@ -383,11 +502,9 @@ mod tests {
             ("", "", "/anything/at/all", true),
         ] {
             let matcher = GrpcMatch { service: name(service), method: name(method), headers: [].into() };
-            let subject =
-                Subject { authority: None, method: "POST", path, query: None, headers: &[("content-type", "application/grpc+proto")] };
-            assert_eq!(matcher.first_failure(&subject).is_none(), expected, "{service}/{method} on {path}");
-            let other =
-                Subject { authority: None, method: "POST", path, query: None, headers: &[("content-type", "application/grpc-web")] };
+            let call = subject("POST", path, &[("content-type", "application/grpc+proto")]);
+            assert_eq!(matcher.first_failure(&call).is_none(), expected, "{service}/{method} on {path}");
+            let other = subject("POST", path, &[("content-type", "application/grpc-web")]);
             assert!(matches!(matcher.first_failure(&other), Some(Failed::NotGrpc)));
         }
     }

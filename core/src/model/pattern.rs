@@ -1,18 +1,57 @@
-//! Regular expressions: full match, linear time, bounded size ([R-X1], [R-X2]).
+//! Regular expressions: linear time, bounded size ([R-X1], [R-X2]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
-use regex_syntax::hir::{Hir, Look};
+use regex_syntax::hir::{Dot, Hir, Look, Repetition};
+
+use crate::options::RegexMatch;
 
 /// Bytes that the automaton of one expression may take, and may need while it is built.
 const SIZE_LIMIT: usize = 1 << 20;
+/// Bytes that all automata of a table may take together.
+const TABLE_LIMIT: usize = 64 << 20;
 /// Nesting of groups and repetitions.
 const NEST_LIMIT: u32 = 50;
 
-/// A compiled regular expression that must match the whole value.
+/// The regular expressions of a table: each is compiled once, and their sizes are counted.
+#[derive(Debug, Default)]
+pub(crate) struct Patterns {
+    known: BTreeMap<(Box<str>, &'static str), Result<Pattern, String>>,
+    bytes: usize,
+}
+
+impl Patterns {
+    /// Compiles an expression in the syntax of the `regex` crate (RE2-like, octets, ASCII classes).
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong: syntax, look-around and back-references, size.
+    pub(crate) fn compile(&mut self, text: &str, part: RegexMatch) -> Result<Pattern, String> {
+        let key = (text.into(), part.as_str());
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        let mut pattern = Pattern::compile(text, part);
+        if let Ok(compiled) = &pattern {
+            let bytes = self.bytes.saturating_add(compiled.dfa.memory_usage());
+            if bytes > TABLE_LIMIT {
+                pattern = Err(format!("the regular expressions of the table together need more than {TABLE_LIMIT} bytes"));
+            } else {
+                self.bytes = bytes;
+            }
+        }
+        self.known.insert(key, pattern.clone());
+        pattern
+    }
+}
+
+/// A compiled regular expression that must match the whole value, or its beginning, or a part of it.
 ///
 /// Kept as a complete automaton: a match is one table step per octet, needs no cache and no allocation, and
 /// takes octets from any iterator. The expression is anchored as a syntax tree, never as text, and is not
@@ -20,23 +59,28 @@ const NEST_LIMIT: u32 = 50;
 #[derive(Clone)]
 pub(crate) struct Pattern {
     text: Box<str>,
-    dfa: Box<dense::DFA<Vec<u32>>>,
+    dfa: Arc<dense::DFA<Vec<u32>>>,
     start: StateID,
 }
 
 impl Pattern {
-    /// Compiles an expression in the syntax of the `regex` crate (RE2-like, octets, ASCII classes).
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what is wrong: syntax, look-around and back-references, size.
-    pub(crate) fn compile(text: &str) -> Result<Self, String> {
+    fn compile(text: &str, part: RegexMatch) -> Result<Self, String> {
         let syntax = syntax::Config::new().unicode(false).utf8(false).nest_limit(NEST_LIMIT);
         let hir = syntax::parse_with(text, &syntax).map_err(|error| first_sentence(&error.to_string()))?;
-        let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
+        let anything = || {
+            let octet = Box::new(Hir::dot(Dot::AnyByte));
+            Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub: octet })
+        };
+        let mut whole = vec![Hir::look(Look::Start), hir, Hir::look(Look::End)];
+        if part != RegexMatch::Full {
+            whole.insert(2, anything());
+        }
+        if part == RegexMatch::Search {
+            whole.insert(1, anything());
+        }
         let nfa = thompson::Compiler::new()
             .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(SIZE_LIMIT)).shrink(false))
-            .build_from_hir(&whole)
+            .build_from_hir(&Hir::concat(whole))
             .map_err(|error| error.to_string())?;
         let dfa = dense::Builder::new()
             .configure(
@@ -49,7 +93,7 @@ impl Pattern {
             .build_from_nfa(&nfa)
             .map_err(|_| format!("its automaton needs more than {SIZE_LIMIT} bytes"))?;
         let start = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).map_err(|error| error.to_string())?;
-        Ok(Self { text: text.into(), dfa: Box::new(dfa), start })
+        Ok(Self { text: text.into(), dfa: Arc::new(dfa), start })
     }
 
     /// The expression as written.
@@ -57,7 +101,7 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether the whole value matches.
+    /// Whether the value matches.
     pub(crate) fn matches(&self, value: impl Iterator<Item = u8>) -> bool {
         let mut state = self.start;
         for octet in value {
@@ -111,7 +155,7 @@ mod tests {
             (r"\bfoo\b", "foo", true),
             ("caf\u{e9}", "caf\u{e9}", true),
         ] {
-            let pattern = Pattern::compile(expression).unwrap();
+            let pattern = Pattern::compile(expression, RegexMatch::Full).unwrap();
             assert_eq!(pattern.matches(value.bytes()), expected, "{expression} on {value}");
         }
     }
@@ -126,8 +170,54 @@ mod tests {
             (r"[\s\S]*a[\s\S]{30}", "bytes"),
             (&"(".repeat(60), "unclosed"),
         ] {
-            let error = Pattern::compile(expression).unwrap_err();
+            let error = Pattern::compile(expression, RegexMatch::Full).unwrap_err();
             assert!(error.contains(word) || error.contains("limit"), "{expression}: {error}");
         }
+    }
+
+    /// [U-6]: anchored in the syntax tree, so that alternatives and anchors of the expression keep their meaning.
+    #[test]
+    fn parts_of_the_value() {
+        for (expression, value, full, prefix, search) in [
+            ("/a|/b", "/bc", false, true, true),
+            ("/a|/b", "x/b", false, false, true),
+            ("/a|/b", "x/c", false, false, false),
+            ("^/a$", "/a/b", false, false, false),
+            ("^/b", "/a/b", false, false, false),
+            ("/b$", "/a/b", false, false, true),
+            ("b", "/a/b/c", false, false, true),
+            ("a\nb", "xa\nb\ny", false, false, true),
+            ("", "/anything", false, true, true),
+            ("v[0-9]+", "xv12x", false, false, true),
+            ("v[0-9]+", "v12", true, true, true),
+            (r"\bb\b", "a b c", false, false, true),
+        ] {
+            for (part, expected) in [(RegexMatch::Full, full), (RegexMatch::Prefix, prefix), (RegexMatch::Search, search)] {
+                let pattern = Pattern::compile(expression, part).unwrap();
+                assert_eq!(pattern.matches(value.bytes()), expected, "{expression} on {value}, {part}");
+            }
+        }
+    }
+
+    /// [R-X2]
+    #[test]
+    fn the_table_is_bounded() {
+        let mut patterns = Patterns::default();
+        let once = patterns.compile("/a.*", RegexMatch::Full).unwrap();
+        let again = patterns.compile("/a.*", RegexMatch::Full).unwrap();
+        assert!(Arc::ptr_eq(&once.dfa, &again.dfa));
+        assert!(!Arc::ptr_eq(&once.dfa, &patterns.compile("/a.*", RegexMatch::Prefix).unwrap().dfa));
+        patterns.bytes = TABLE_LIMIT - 10;
+        assert!(patterns.compile("/a.*", RegexMatch::Full).is_ok());
+        let error = patterns.compile("/b.*", RegexMatch::Full).unwrap_err();
+        assert!(error.contains("together"), "{error}");
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
+        assert!(Pattern::compile(&nested(40), RegexMatch::Full).is_ok());
+        let error = Pattern::compile(&nested(60), RegexMatch::Full).unwrap_err();
+        assert!(error.contains("nest"), "{error}");
     }
 }

@@ -6,10 +6,11 @@ use super::ids::{BackendId, FrontendId, GatewayId, ListenerId, MatchId, PortId, 
 use super::parent::{FrontendInfo, GatewayInfo, ListenerInfo, PortInfo, PortProtocol};
 use super::route_index::{HttpRoutes, MatchData};
 use super::rule::RuleData;
+use crate::canonical::KnownFields;
 use crate::decision::Parent;
 use crate::diagnostic::ObjectRef;
 use crate::features::Feature;
-use crate::options::Profile;
+use crate::options::{Choices, Chosen};
 
 /// The compiled table: immutable, shared freely between threads, cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +30,10 @@ pub(crate) struct Inner {
     pub(crate) matches: Vec<MatchInfo>,
     pub(crate) backends: Vec<Backend>,
     /// What the table does, in the order of the ids: what stands above is what it is called.
-    pub(crate) profile: Profile,
+    pub(crate) choices: Choices,
+    /// The options that are not the default, for `explain`.
+    pub(crate) chosen: Vec<Chosen>,
+    pub(crate) known_fields: KnownFields,
     pub(crate) hosts_of_ports: Vec<HostIndex<ListenerId>>,
     pub(crate) routes_of_listeners: Vec<ServedRoutes>,
     pub(crate) routes_of_frontends: Vec<ServedRoutes>,
@@ -37,7 +41,7 @@ pub(crate) struct Inner {
     pub(crate) match_data: Vec<MatchData>,
 }
 
-/// The routes of one listener or frontend. No host is served by both HTTPRoutes and GRPCRoutes ([G-12]).
+/// The routes of one listener or frontend.
 #[derive(Debug, Default)]
 pub(crate) struct ServedRoutes {
     pub(crate) http: HostIndex<HttpRoutes>,
@@ -47,6 +51,14 @@ pub(crate) struct ServedRoutes {
     pub(crate) tls: HostIndex<Box<[RuleId]>>,
     /// Rules of TCPRoutes or UDPRoutes; of several the first serves ([T-8]).
     pub(crate) streams: Box<[RuleId]>,
+}
+
+impl ServedRoutes {
+    /// Whether the GRPCRoutes decide a request, and they alone: gRPC's content type, and one of them covers the host
+    /// ([G-11]). Rules of the two kinds never mix ([G-12]).
+    pub(crate) fn asks_grpc(&self, host: Option<&str>, grpc: bool) -> bool {
+        grpc && self.grpc.levels(host).next().is_some()
+    }
 }
 
 /// The kind of a route.

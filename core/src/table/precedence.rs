@@ -9,11 +9,13 @@
 //! > "{namespace}/{name}". If ties still exist within an HTTPRoute: the first matching rule (in list order).
 //!
 //! and for GRPCRoute ([G-3]): characters in a matching service, in a matching method, number of header matches,
-//! then the same ties. Regular expressions stand between exact and prefix matches, longer text first ([U-7]).
+//! then the same ties. Regular expressions stand between exact and prefix matches, longer text first, unless the
+//! option `regex_rank` puts them elsewhere ([U-7]).
 
 use std::cmp::Reverse;
 
 use crate::model::matching::{GrpcMatch, HttpMatch, NameMatch, PathMatch};
+use crate::options::RegexRank;
 
 /// Where a match stands among the matches of one hostname: the smaller wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +31,8 @@ pub(crate) struct Rank {
     match_: u32,
 }
 
-/// Kind of a text match, then its length.
-type Weight = (u8, usize);
+/// Kind of a text match, then its length, then whether it is a regular expression.
+pub(crate) type Weight = (u8, usize, bool);
 
 /// A step of the order, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,15 +60,10 @@ pub(crate) struct RouteRank {
 }
 
 impl Rank {
-    pub(crate) fn http(matcher: &HttpMatch, route: RouteRank, rule: u32, match_: u32) -> Self {
-        let path = match &matcher.path {
-            PathMatch::Exact(text) => (2, text.len()),
-            PathMatch::Regex(pattern) => (1, pattern.as_str().chars().count()),
-            PathMatch::Prefix(prefix) => (0, prefix.len()),
-        };
+    pub(crate) fn http(matcher: &HttpMatch, regex: RegexRank, route: RouteRank, rule: u32, match_: u32) -> Self {
         Self {
-            first: Reverse(path),
-            second: Reverse((0, 0)),
+            first: Reverse(path_weight(&matcher.path, regex)),
+            second: Reverse((0, 0, false)),
             has_method: Reverse(matcher.method.is_some()),
             headers: Reverse(matcher.headers.len()),
             queries: Reverse(matcher.queries.len()),
@@ -93,8 +90,8 @@ impl Rank {
 
     /// The first criterion that tells two matches of the same kind of route apart.
     pub(crate) fn criterion(&self, other: &Self, grpc: bool) -> Criterion {
-        let (Reverse((kind, _)), Reverse((other_kind, _))) = (self.first, other.first);
-        let path = if kind == other_kind { Criterion::PathLength } else { Criterion::PathType };
+        let (Reverse((kind, len, _)), Reverse((other_kind, other_len, _))) = (self.first, other.first);
+        let path = if kind == other_kind && len != other_len { Criterion::PathLength } else { Criterion::PathType };
         let steps = [
             (self.first != other.first, if grpc { Criterion::Service } else { path }),
             (self.second != other.second, Criterion::GrpcMethod),
@@ -109,11 +106,29 @@ impl Rank {
     }
 }
 
+/// Exact first; then regular expressions and prefixes in the order that `regex` says. On one scale of lengths, an
+/// expression comes before a prefix of its length.
+pub(crate) fn path_weight(path: &PathMatch, regex: RegexRank) -> Weight {
+    let kind = match (path, regex) {
+        (PathMatch::Exact(_), _) => 4,
+        (PathMatch::Regex(_), RegexRank::BetweenExactAndPrefix) => 3,
+        (PathMatch::Regex(_), RegexRank::BeforeRoot) => 1,
+        (PathMatch::Regex(_), RegexRank::AfterPrefix) => 0,
+        (PathMatch::Prefix(prefix), RegexRank::BeforeRoot) if prefix.is_empty() => 0,
+        (PathMatch::Regex(_) | PathMatch::Prefix(_), _) => 2,
+    };
+    let len = match path {
+        PathMatch::Exact(text) | PathMatch::Prefix(text) => text.len(),
+        PathMatch::Regex(pattern) => pattern.as_str().chars().count(),
+    };
+    (kind, len, matches!(path, PathMatch::Regex(_)))
+}
+
 fn name_weight(name: &NameMatch) -> Weight {
     match name {
-        NameMatch::Exact(text) => (2, text.len()),
-        NameMatch::Regex(pattern) => (1, pattern.as_str().chars().count()),
-        NameMatch::Any => (0, 0),
+        NameMatch::Exact(text) => (2, text.len(), false),
+        NameMatch::Regex(pattern) => (1, pattern.as_str().chars().count(), true),
+        NameMatch::Any => (0, 0, false),
     }
 }
 
@@ -121,16 +136,21 @@ fn name_weight(name: &NameMatch) -> Weight {
 mod tests {
     use super::*;
     use crate::model::matching::{HeaderMatch, QueryMatch, ValueMatch};
-    use crate::model::pattern::Pattern;
+    use crate::model::pattern::Patterns;
+    use crate::options::RegexMatch;
 
     fn http(path: PathMatch, method: bool, headers: usize, queries: usize) -> HttpMatch {
         let value = || ValueMatch::Exact("v".into());
         HttpMatch {
             path,
             method: method.then(|| "GET".into()),
-            headers: (0..headers).map(|_| HeaderMatch { name: http::header::ACCEPT, value: value() }).collect(),
+            headers: (0..headers).map(|_| HeaderMatch::new(http::header::ACCEPT, value())).collect(),
             queries: (0..queries).map(|_| QueryMatch { name: "q".into(), value: value() }).collect(),
         }
+    }
+
+    fn regex(text: &str) -> PathMatch {
+        PathMatch::Regex(Patterns::default().compile(text, RegexMatch::Full).unwrap())
     }
 
     /// One line per step of [M-20]: each entry beats the next one.
@@ -141,25 +161,41 @@ mod tests {
         let later_name = RouteRank { age: 2, name: 2 };
         let exact = || PathMatch::Exact("/a".into());
         let prefix = |text: &str| PathMatch::Prefix(text.into());
-        let regex = |text: &str| PathMatch::Regex(Pattern::compile(text).unwrap());
+        let rank = |matcher: HttpMatch, route, rule, match_| Rank::http(&matcher, RegexRank::default(), route, rule, match_);
         let order = [
-            Rank::http(&http(exact(), false, 0, 0), young, 9, 9),
-            Rank::http(&http(regex("/a.*"), false, 0, 0), young, 9, 9),
-            Rank::http(&http(regex("/a"), true, 9, 9), old, 0, 0),
-            Rank::http(&http(prefix("/long"), false, 0, 0), young, 9, 9),
-            Rank::http(&http(prefix("/l"), true, 0, 0), young, 9, 9),
-            Rank::http(&http(prefix("/l"), false, 2, 0), young, 9, 9),
-            Rank::http(&http(prefix("/l"), false, 1, 2), young, 9, 9),
-            Rank::http(&http(prefix("/l"), false, 1, 1), old, 9, 9),
-            Rank::http(&http(prefix("/l"), false, 1, 1), young, 9, 9),
-            Rank::http(&http(prefix("/l"), false, 1, 1), later_name, 0, 9),
-            Rank::http(&http(prefix("/l"), false, 1, 1), later_name, 1, 0),
-            Rank::http(&http(prefix("/l"), false, 1, 1), later_name, 1, 1),
+            rank(http(exact(), false, 0, 0), young, 9, 9),
+            rank(http(regex("/a.*"), false, 0, 0), young, 9, 9),
+            rank(http(regex("/a"), true, 9, 9), old, 0, 0),
+            rank(http(prefix("/long"), false, 0, 0), young, 9, 9),
+            rank(http(prefix("/l"), true, 0, 0), young, 9, 9),
+            rank(http(prefix("/l"), false, 2, 0), young, 9, 9),
+            rank(http(prefix("/l"), false, 1, 2), young, 9, 9),
+            rank(http(prefix("/l"), false, 1, 1), old, 9, 9),
+            rank(http(prefix("/l"), false, 1, 1), young, 9, 9),
+            rank(http(prefix("/l"), false, 1, 1), later_name, 0, 9),
+            rank(http(prefix("/l"), false, 1, 1), later_name, 1, 0),
+            rank(http(prefix("/l"), false, 1, 1), later_name, 1, 1),
         ];
         assert!(order.windows(2).all(|pair| pair[0] < pair[1]), "{order:#?}");
         let criteria: Vec<_> = order.windows(2).map(|pair| pair[0].criterion(&pair[1], false)).collect();
         use Criterion::*;
         assert_eq!(criteria, [PathType, PathLength, PathType, PathLength, Method, Headers, Queries, Age, Name, Rule, Match]);
+    }
+
+    /// [U-7]: each list is in order of precedence.
+    #[test]
+    fn regex_ranks() {
+        let exact = || PathMatch::Exact("/".into());
+        let prefix = |text: &str| PathMatch::Prefix(text.into());
+        for (rank, order) in [
+            (RegexRank::BetweenExactAndPrefix, [exact(), regex("/.*"), regex("/a"), prefix("/abc"), prefix("/a"), prefix("")]),
+            (RegexRank::AfterPrefix, [exact(), prefix("/abc"), prefix("/a"), prefix(""), regex("/.*"), regex("/a")]),
+            (RegexRank::BeforeRoot, [exact(), prefix("/abc"), prefix("/a"), regex("/.*"), regex("/a"), prefix("")]),
+            (RegexRank::ByLength, [exact(), prefix("/abc"), regex("/.*"), regex("/a"), prefix("/a"), prefix("")]),
+        ] {
+            let weights: Vec<Weight> = order.iter().map(|path| path_weight(path, rank)).collect();
+            assert!(weights.windows(2).all(|pair| pair[0] > pair[1]), "{rank}: {weights:?}");
+        }
     }
 
     /// [G-3]: service characters, then method characters, then headers.
@@ -168,7 +204,7 @@ mod tests {
         let route = RouteRank { age: 0, name: 0 };
         let name = |text: &str| if text.is_empty() { NameMatch::Any } else { NameMatch::Exact(text.into()) };
         let rank = |service: &str, method: &str, headers: usize| {
-            let headers = (0..headers).map(|_| HeaderMatch { name: http::header::ACCEPT, value: ValueMatch::Exact("v".into()) }).collect();
+            let headers = (0..headers).map(|_| HeaderMatch::new(http::header::ACCEPT, ValueMatch::Exact("v".into()))).collect();
             Rank::grpc(&GrpcMatch { service: name(service), method: name(method), headers }, route, 0, 0)
         };
         let order = [rank("a.B", "", 0), rank("a", "Ping", 0), rank("a", "P", 1), rank("a", "P", 0), rank("", "Ping", 9)];

@@ -1,5 +1,7 @@
 //! What a rule does with the requests that its matches catch.
 
+use http::HeaderName;
+
 use super::ids::BackendId;
 use crate::decision::Timeouts;
 use crate::model::filter::Filters;
@@ -17,6 +19,18 @@ pub(crate) struct RuleData {
     pub(crate) session: Option<SessionPersistence>,
     /// The rule is invalid in a way that must not widen access: it answers 500 ([U-29]).
     pub(crate) fail_closed: bool,
+}
+
+impl RuleData {
+    /// The names of the request's header fields that the rule's filters refer to.
+    pub(crate) fn request_header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        let modifiers = std::iter::once(&self.filters).chain(self.shares.list.iter().map(|share| &share.filters));
+        let of_modifiers = modifiers.flat_map(|filters| {
+            let modifier = &filters.request_headers;
+            modifier.set.iter().chain(&modifier.add).map(|(name, _)| name).chain(&modifier.remove)
+        });
+        of_modifiers.chain(self.session.as_ref().map(SessionPersistence::field))
+    }
 }
 
 /// The backendRefs of a rule, by weight ([B-1]).

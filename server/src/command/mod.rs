@@ -56,6 +56,10 @@ struct CompileArguments {
     /// How request targets are made canonical.
     #[arg(long, value_enum, default_value_t)]
     profile: ProfileArgument,
+    /// A choice that the specification leaves open, by its name in the library, for instance
+    /// `regex_rank=after-prefix`; may be repeated.
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = choice)]
+    choices: Vec<(String, String)>,
     /// What a reference to a Service means that is not in the manifests.
     #[arg(long, value_enum, default_value_t)]
     missing_services: MissingArgument,
@@ -68,6 +72,8 @@ enum ProfileArgument {
     Strict,
     /// Keep `//` and `%2F`.
     Compatible,
+    /// Match and forward paths as received.
+    Raw,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -81,6 +87,13 @@ enum MissingArgument {
     NotFound,
 }
 
+/// Reads `NAME=VALUE`, and tries it.
+fn choice(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Options::default().set(name, value)?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 impl CompileArguments {
     fn options(&self) -> Options {
         let mut options = Options::default();
@@ -88,7 +101,12 @@ impl CompileArguments {
         options.profile = match self.profile {
             ProfileArgument::Strict => Profile::Strict,
             ProfileArgument::Compatible => Profile::Compatible,
+            ProfileArgument::Raw => Profile::Raw,
         };
+        for (name, value) in &self.choices {
+            // Each was tried when the arguments were read.
+            let _ = options.set(name, value);
+        }
         options.missing_services = match self.missing_services {
             MissingArgument::Infer => MissingServices::Infer,
             MissingArgument::Assume => MissingServices::Assume,
