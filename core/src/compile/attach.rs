@@ -264,6 +264,11 @@ pub(crate) fn separate_kinds<'r>(routes: &[CheckedRoute<'r>], attachments: &mut 
         if !matches!(route.kind, RouteKind::Http | RouteKind::Grpc) {
             continue;
         }
+        // A route of which nothing is left is not accepted anyway and takes no hostname away.
+        let nothing = route.rules.get(&View::Gateway).is_some_and(|rules| rules.rules.is_empty());
+        if nothing && route.unusable(View::Gateway).is_some() {
+            continue;
+        }
         for attachment in attachments {
             let Some(gateway) = attachment.gateway else { continue };
             attachment.listeners.retain(|listener, hostnames| {

@@ -132,7 +132,7 @@ pub(crate) fn filters(list: &[HttpRouteFilter], level: Level, path: &str, contex
         }
     }
     valid.mirrors = mirrors.into();
-    incompatible(&valid, path)?;
+    incompatible(&valid, list, path)?;
     Ok(valid)
 }
 
@@ -152,11 +152,12 @@ fn unknown_type(found: &str, at: &str, kind: crate::table::RouteKind) -> Invalid
 }
 
 /// Filters that must not stand together ([F-4], [F-44]).
-fn incompatible(filters: &Filters, path: &str) -> Result<(), Invalid> {
+fn incompatible(filters: &Filters, list: &[HttpRouteFilter], path: &str) -> Result<(), Invalid> {
     if filters.redirect.is_some() && filters.rewrite.is_some() {
         return Err(Invalid::combination(path, "may specify either RequestRedirect or URLRewrite, but not both"));
     }
-    if filters.redirect.is_some() && !filters.mirrors.is_empty() {
+    // Also a mirror that is not resolved: a Service that comes into being must not make a rule invalid.
+    if filters.redirect.is_some() && list.iter().any(|filter| filter.type_ == HttpRouteFilterType::RequestMirror) {
         return Err(Invalid::combination(path, "RequestMirror and RequestRedirect must not stand together: no request is forwarded"));
     }
     Ok(())
@@ -394,13 +395,18 @@ fn cors(field: &resource::Cors, path: &str) -> Result<Cors, Invalid> {
             }
         }
     };
+    // A star may stand beside other names here (the API server allows it); it says all ([C-6]): with credentials it
+    // would be a field of that name, and only the other names are left.
+    let credentials = field.allow_credentials.unwrap_or(false);
+    let (stars, named): (Vec<String>, Vec<String>) = field.expose_headers.iter().cloned().partition(|name| name == "*");
+    let expose = if stars.is_empty() || credentials { names(&named, "exposeHeaders")? } else { CorsList::Any };
     let max_age = field.max_age.unwrap_or(5);
     Ok(Cors {
         origins: origins.into(),
-        credentials: field.allow_credentials.unwrap_or(false),
+        credentials,
         methods: names(&field.allow_methods, "allowMethods")?,
         headers: names(&field.allow_headers, "allowHeaders")?,
-        expose: names(&field.expose_headers, "exposeHeaders")?,
+        expose,
         max_age: u32::try_from(max_age)
             .ok()
             .filter(|age| *age > 0)

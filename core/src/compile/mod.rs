@@ -108,11 +108,6 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
     let (mut routes, mut findings) = route::check(&input);
     let mut attachments: Vec<Vec<attach::Attachment<'_>>> =
         routes.iter().zip(&mut findings).map(|(route, findings)| attach::attach(route, &gateways, &input, findings)).collect();
-    if options.http_and_grpc == HttpAndGrpc::Separate {
-        attach::separate_kinds(&routes, &mut attachments, &mut findings);
-    }
-    mesh::separate_kinds(&routes, &mut attachments, &mut findings);
-
     let mut backends = backend::Backends::new(&input);
     let mut patterns = Patterns::default();
     for ((route, attachments), findings) in routes.iter_mut().zip(&attachments).zip(&mut findings) {
@@ -123,6 +118,10 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
         }
         views.into_iter().for_each(|view| route.check_rules(view, &mut backends, &mut patterns, findings, &input));
     }
+    if options.http_and_grpc == HttpAndGrpc::Separate {
+        attach::separate_kinds(&routes, &mut attachments, &mut findings);
+    }
+    mesh::separate_kinds(&routes, &mut attachments, &mut findings);
 
     let attached = attached_routes(&routes, &attachments, &gateways);
     let with_sets = options.features.contains(Feature::ListenerSet);

@@ -145,7 +145,13 @@ fn one_rule(
     checked: &mut CheckedRules,
     context: &mut RuleContext<'_, '_, '_>,
 ) {
+    let before = checked.refs.len();
     let data = rule_data(parts, one_prefix, path, &mut checked.refs, context);
+    if data.is_err() {
+        // The first fault ends the translation, but every reference counts ([S-12], [S-13]).
+        checked.refs.truncate(before);
+        references(parts, path, &mut checked.refs, context);
+    }
     let guarded = filter::guards(&parts.filters) || parts.backends.iter().any(|(_, _, filters)| filter::guards(filters));
     let (index, name) = (u32::try_from(n).unwrap_or(u32::MAX), parts.name.map(Into::into));
     let invalid = match (matchers, data) {
@@ -163,6 +169,28 @@ fn one_rule(
         }
     };
     checked.invalid.push((n, invalid));
+}
+
+/// The references of a rule that do not resolve, whatever else is wrong with it.
+fn references(parts: &Parts<'_>, path: &str, refs: &mut Vec<BadRef>, context: &mut RuleContext<'_, '_, '_>) {
+    let mut resolve = |to: BackendRefParts<'_>, at: &str, consequence: &str| {
+        if let Err(bad) = context.backends.resolve(context.from, to, at, context.findings) {
+            bad.report(context.findings, consequence);
+            refs.push(bad);
+        }
+    };
+    let mut mirrors = |list: &[HttpRouteFilter], at: &str| {
+        for (n, mirror) in list.iter().enumerate().filter_map(|(n, filter)| Some((n, filter.request_mirror.as_ref()?))) {
+            resolve(parts!(mirror.backend_ref), &format!("{at}.filters[{n}].requestMirror.backendRef"), "nothing is mirrored there");
+        }
+    };
+    mirrors(&parts.filters, path);
+    for (n, (_, _, filters)) in parts.backends.iter().enumerate() {
+        mirrors(filters, &format!("{path}.backendRefs[{n}]"));
+    }
+    for (n, (reference, _, _)) in parts.backends.iter().enumerate() {
+        resolve(*reference, &format!("{path}.backendRefs[{n}]"), "its share of the requests is answered with 500");
+    }
 }
 
 fn rule_data(
