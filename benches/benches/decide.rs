@@ -7,7 +7,7 @@ use gatewright::resource::http_route::{
 };
 use gatewright::resource::meta::{ObjectMeta, ParentReference};
 use gatewright::{Arrival, Authority, MissingServices, Options, Pick, Request, Resources, compile};
-use gatewright_conformance::oracle::{self, WorldRequest};
+use gatewright_conformance::oracle::{Oracle, Place, WorldRequest};
 use http::{HeaderMap, HeaderValue};
 
 /// Ten rules of a path each for every host; one in ten needs a header.
@@ -74,7 +74,7 @@ fn benches(criterion: &mut Criterion) {
         });
         if count <= 1_000 {
             let request = WorldRequest {
-                port: 80,
+                place: Place::Port { gateway: ("gw".into(), "gw".into()), port: 80 },
                 sni: None,
                 method: "GET".into(),
                 host: host.clone(),
@@ -83,7 +83,8 @@ fn benches(criterion: &mut Criterion) {
                 headers: Vec::new(),
                 pick: 7,
             };
-            group.bench_function(BenchmarkId::new("linear", count), |b| b.iter(|| oracle::answer(&resources, &request)));
+            let oracle = Oracle::new(&resources);
+            group.bench_function(BenchmarkId::new("linear", count), |b| b.iter(|| oracle.answer(&request)));
         }
         group.finish();
         criterion.bench_function(&format!("compile/{count}"), |b| b.iter(|| compile(&resources, &options)));

@@ -1,0 +1,208 @@
+//! What the table says, in the words of the oracle.
+
+use std::collections::BTreeMap;
+
+use gatewright::explain::Verdict;
+use gatewright::resource::status::{Condition, ListenerStatus, RouteStatus};
+use gatewright::table::{BackendId, Endpoints};
+use gatewright::{Arrival, Authority, Decision, ObjectRef, ObjectStatus, Pick, Request, Status, Table, apply, decision::Parent};
+use http::HeaderMap;
+
+use crate::oracle::{BACKEND_RESPONSE, Fields, Forward, Outcome, Place, Then, Winner, WorldRequest};
+
+/// What the table decides, carried out; the error is a contradiction inside of the table.
+pub(super) fn decided(table: &Table, request: &WorldRequest) -> Result<Outcome, String> {
+    let path = spell(&request.path, request.pick);
+    let target = match &request.query {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    let Some(place) = place(table, &request.place) else {
+        // Nothing to ask: no connection is taken there.
+        return Ok(Outcome { winner: None, then: refused(request) });
+    };
+    let view = Request {
+        arrival: Arrival { place, sni: request.sni.as_deref(), listener: None },
+        method: &request.method,
+        scheme: None,
+        authority: Authority::Given(request.host.as_bytes()),
+        target: target.as_bytes(),
+        headers: &request.headers,
+    };
+    let decision = table.decide(&view, Pick(request.pick));
+    // The explanation must show the same decision, and the order that decided.
+    let explained = table.explain(&view, Pick(request.pick));
+    if explained.decision != table.report(&decision) {
+        return Err(format!("explain and decide differ: {explained}\n{:?}", table.report(&decision)));
+    }
+    let first = explained.candidates.iter().find(|candidate| !matches!(candidate.verdict, Verdict::Failed { .. }));
+    if first.is_some_and(|first| first.verdict != Verdict::Won) {
+        return Err(format!("the order of explain is not the order of decide: {explained}"));
+    }
+    let winner = decision.matched().map(|matched| {
+        let names = table.match_report(matched);
+        Winner {
+            listener: match matched.parent {
+                Parent::Listener(id) => listener(table, id).unwrap_or_default(),
+                Parent::Service(_) => names.service.unwrap_or_default(),
+            },
+            route: text(&names.route),
+            rule: names.rule as usize,
+            match_: names.match_ as usize,
+        }
+    });
+    let then = match &decision {
+        Decision::Forward(forward) => Then::Forward(Box::new(forwarded(table, request, forward)?)),
+        Decision::Redirect(redirect) => {
+            let (status, fields) = apply::redirect(redirect);
+            Then::Respond { reason: "Redirect".to_owned(), status: status.as_u16(), fields: fields_of(&fields) }
+        }
+        Decision::Respond(respond) => {
+            let (status, fields) = apply::respond(respond);
+            Then::Respond { reason: respond.reason.as_str().to_owned(), status: status.as_u16(), fields: fields_of(&fields) }
+        }
+        other => return Err(format!("{other:?}")),
+    };
+    Ok(Outcome { winner, then })
+}
+
+fn place(table: &Table, place: &Place) -> Option<gatewright::Place> {
+    let Place::Port { gateway: (namespace, name), port } = place;
+    let gateway = table.find_gateway(namespace, name)?;
+    table.find_port(gateway.id, u16::try_from(*port).ok()?).map(|port| gatewright::Place::Port(port.id))
+}
+
+/// What a gateway that is not asked would have said.
+fn refused(request: &WorldRequest) -> Then {
+    let grpc = request.headers.iter().any(|(name, value)| name == "content-type" && value.starts_with("application/grpc"));
+    let fields = match grpc {
+        true => Fields::from([
+            ("content-type".to_owned(), vec!["application/grpc".to_owned()]),
+            ("grpc-status".to_owned(), vec!["12".to_owned()]),
+        ]),
+        false => Fields::new(),
+    };
+    Then::Respond { reason: "NoListener".to_owned(), status: if grpc { 200 } else { 404 }, fields }
+}
+
+fn text(object: &ObjectRef) -> String {
+    format!("{} {}/{}", object.kind, object.namespace, object.name)
+}
+
+fn listener(table: &Table, id: gatewright::table::ListenerId) -> Option<String> {
+    let listener = table.listener(id)?;
+    Some(format!("{} {}", text(&listener.owner), listener.name))
+}
+
+fn backend(table: &Table, id: BackendId) -> String {
+    let Some(backend) = table.backend(id) else { return String::new() };
+    let known = match &backend.endpoints {
+        Endpoints::Known(list) => format!(" {:?}", list.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        _ => String::new(),
+    };
+    format!("{}/{}:{} {}{known}", backend.object.namespace, backend.object.name, backend.port, backend.protocol.as_str())
+}
+
+/// The request that is sent, and the response that comes back, by way of `apply`.
+fn forwarded(table: &Table, request: &WorldRequest, forward: &gatewright::decision::Forward<'_>) -> Result<Forward, String> {
+    let mut builder = http::Request::builder().method(request.method.as_str()).uri("/as-received");
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
+    }
+    let (mut parts, ()) = builder.body(()).map_err(|error| error.to_string())?.into_parts();
+    apply::forward(forward, &mut parts);
+    let mut response = HeaderMap::new();
+    for (name, value) in BACKEND_RESPONSE {
+        response.append(name, http::HeaderValue::from_static(value));
+    }
+    apply::response_headers(&forward.response, &mut response);
+    let millis = |length: Option<std::time::Duration>| length.and_then(|length| u64::try_from(length.as_millis()).ok());
+    Ok(Forward {
+        backend: backend(table, forward.backend),
+        target: parts.uri.to_string(),
+        request: fields_of(&parts.headers),
+        response: fields_of(&response),
+        mirrors: forward.mirrors.iter().map(|id| backend(table, id)).collect(),
+        timeouts: (millis(forward.timeouts.request), millis(forward.timeouts.backend_request)),
+    })
+}
+
+/// Header fields, compared by what they mean: `vary` is a set, and a gRPC message is a sentence for people.
+fn fields_of(headers: &HeaderMap) -> Fields {
+    let mut fields = Fields::new();
+    for (name, value) in headers.iter().filter(|(name, _)| *name != "grpc-message") {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let values = fields.entry(name.as_str().to_owned()).or_default();
+        if name == http::header::VARY {
+            values.extend(value.split(',').map(|name| name.trim().to_lowercase()));
+            values.sort();
+            values.dedup();
+        } else {
+            values.push(value);
+        }
+    }
+    fields
+}
+
+/// Another spelling of a canonical path, for some requests: the oracle never sees it ([R-P5], [R-P7], [R-P8]).
+fn spell(path: &str, pick: u64) -> String {
+    match pick % 16 {
+        0 => path.replace('a', "%61"),
+        1 => format!("/.{path}"),
+        2 => path.replace('/', "//"),
+        3 => format!("/x/%2e.{path}"),
+        4 => path.replace("/b", "/./b"),
+        _ => path.to_owned(),
+    }
+}
+
+/// What status says, one fact each.
+pub(super) fn facts(status: &Status) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
+    for gateway in &status.gateways {
+        let of = text(&gateway.object);
+        conditions(&mut facts, &of, &gateway.status.conditions);
+        gateway.status.listeners.iter().for_each(|one| listener_facts(&mut facts, &of, one));
+    }
+    routes(&mut facts, &status.http_routes);
+    routes(&mut facts, &status.grpc_routes);
+    facts
+}
+
+fn conditions(facts: &mut BTreeMap<String, String>, of: &str, list: &[Condition]) {
+    for condition in list {
+        facts.insert(format!("{of} {}", condition.type_), condition.status.to_string());
+        facts.insert(format!("{of} {} reason", condition.type_), condition.reason.clone());
+    }
+}
+
+fn listener_facts(facts: &mut BTreeMap<String, String>, owner: &str, status: &ListenerStatus) {
+    let of = format!("{owner} {}", status.name);
+    conditions(facts, &of, &status.conditions);
+    let mut kinds: Vec<&str> = status.supported_kinds.iter().map(|kind| kind.kind.as_str()).collect();
+    kinds.sort_unstable();
+    facts.insert(format!("{of} supportedKinds"), kinds.join(" "));
+    facts.insert(format!("{of} attachedRoutes"), status.attached_routes.to_string());
+}
+
+fn routes(facts: &mut BTreeMap<String, String>, list: &[ObjectStatus<RouteStatus>]) {
+    for route in list {
+        let of = text(&route.object);
+        let echo = |p: &gatewright::resource::meta::ParentReference| {
+            format!(
+                "{}/{} {}/{} {} {}",
+                p.group.as_deref().unwrap_or("?"),
+                p.kind.as_deref().unwrap_or("?"),
+                p.namespace.as_deref().unwrap_or(""),
+                p.name,
+                p.section_name.as_deref().unwrap_or(""),
+                p.port.map(|port| port.to_string()).unwrap_or_default()
+            )
+        };
+        let parents = route.status.parents.iter().map(|entry| echo(&entry.parent_ref));
+        facts.insert(format!("{of} parents"), parents.collect::<Vec<_>>().join(", "));
+        for (n, entry) in route.status.parents.iter().enumerate() {
+            conditions(facts, &format!("{of} parent {n}"), &entry.conditions);
+        }
+    }
+}

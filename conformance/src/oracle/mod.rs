@@ -1,0 +1,258 @@
+//! The oracle: what becomes of requests, and what status says, written down once more from the specification's
+//! text, as a walk over everything. It shares no code with the table and is slow on purpose.
+
+mod attach;
+mod faults;
+mod filters;
+mod hosts;
+mod listeners;
+mod matching;
+mod question;
+mod references;
+mod routes;
+mod status;
+
+use gatewright::resource::gateway::Gateway;
+use gatewright::resource::http_route::{HttpRouteFilter, HttpRouteFilterType};
+use gatewright::{Pick, Resources};
+
+pub use question::{BACKEND_RESPONSE, Facts, Fields, Forward, Outcome, Place, Then, Winner, WorldRequest};
+
+use listeners::{Served, Speaks, most_specific, speaks};
+use matching::is_grpc;
+use references::{follow, name_of, reference};
+use routes::{Route, Rule};
+
+/// The group of the Gateway API.
+const GROUP: &str = "gateway.networking.k8s.io";
+
+/// A world, read.
+#[derive(Debug)]
+pub struct Oracle<'r> {
+    resources: &'r Resources,
+    gateways: Vec<View<'r>>,
+    routes: Vec<Route<'r>>,
+    attachments: Vec<attach::Attachment>,
+}
+
+/// A Gateway with its listeners in order of precedence.
+#[derive(Debug)]
+struct View<'r> {
+    name: (&'r str, &'r str),
+    listeners: Vec<Served<'r>>,
+}
+
+/// The match that won, with what is around it.
+#[derive(Clone, Copy)]
+struct Won<'o, 'r> {
+    route: &'o Route<'r>,
+    rule: usize,
+    match_: usize,
+}
+
+impl<'r> Oracle<'r> {
+    /// Reads a world.
+    pub fn new(resources: &'r Resources) -> Self {
+        let view = |gateway: &'r Gateway| View { name: name_of(&gateway.metadata), listeners: listeners::of_gateway(resources, gateway) };
+        let gateways: Vec<View<'r>> = resources.gateways.iter().map(view).collect();
+        let routes = routes::all(resources);
+        let attachments = attach::all(resources, &gateways, &routes);
+        Self { resources, gateways, routes, attachments }
+    }
+
+    /// What becomes of a request.
+    pub fn answer(&self, request: &WorldRequest) -> Outcome {
+        let Place::Port { gateway: (namespace, name), port } = &request.place;
+        let is = |g: &View<'_>| g.name == (namespace.as_str(), name.as_str());
+        let Some(gateway) = self.gateways.iter().position(is) else { return respond(request, None, "NoListener", Fields::new()) };
+        let serves =
+            |l: &&Served<'_>| l.accepted() && l.listener.port == *port && matches!(speaks(l.listener), Speaks::Http | Speaks::Https);
+        let on_port: Vec<&Served<'_>> = self.gateways[gateway].listeners.iter().filter(serves).collect();
+        let host = hosts::canonical(&request.host);
+        let Some(best) = most_specific(&on_port, host.as_deref()) else { return respond(request, None, "NoListener", Fields::new()) };
+        let https = speaks(best.listener) == Speaks::Https;
+        if https {
+            let sni = request.sni.as_deref().and_then(hosts::canonical);
+            let of_handshake = most_specific(&on_port, sni.as_deref());
+            if of_handshake.map(Served::text) != Some(best.text()) {
+                return respond(request, None, "Misdirected", Fields::new());
+            }
+        }
+        let Some(won) = self.best_match(gateway, best, host.as_deref(), request) else {
+            return respond(request, None, "NoRoute", Fields::new());
+        };
+        let winner = Winner { listener: best.text(), route: won.route.text(), rule: won.rule, match_: won.match_ };
+        self.carry_out(won, winner, if https { "https" } else { "http" }, *port, request)
+    }
+
+    /// The best of the matches that hold, of the routes that are attached to the listener and serve the host.
+    fn best_match(&self, gateway: usize, listener: &Served<'_>, host: Option<&str>, request: &WorldRequest) -> Option<Won<'_, 'r>> {
+        let wins = |method: &str, of_rule: &dyn Fn(&Rule<'_>) -> bool| {
+            let mut entries = Vec::new();
+            for attachment in self.attachments.iter().filter(|a| a.gateway == gateway) {
+                let route = &self.routes[attachment.route];
+                let (created, joined) = route.rank();
+                for (n, hostnames) in &attachment.listeners {
+                    if self.gateways[gateway].listeners[*n].text() != listener.text() {
+                        continue;
+                    }
+                    for hostname in hostnames.iter().filter(|name| hosts::covers(name.as_deref(), host)) {
+                        for (rule, of) in route.rules.iter().enumerate() {
+                            // An invalid rule is left out, unless it fails closed.
+                            if of.fault.as_ref().is_some_and(|fault| !fault.closed) || !of_rule(of) {
+                                continue;
+                            }
+                            for (match_, m) in of.matches.iter().enumerate().filter(|(_, m)| m.holds(request, method)) {
+                                let order = matching::order(hostname.as_deref(), m, &created, &joined, rule, match_);
+                                entries.push((order, Won { route, rule, match_ }));
+                            }
+                        }
+                    }
+                }
+            }
+            entries.into_iter().min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, won)| won)
+        };
+        // A preflight asks about another method: when nothing is for OPTIONS, a valid rule with CORS for that one
+        // answers it ([C-10], [U-26]).
+        let for_preflight = |asked| wins(asked, &|rule| rule.fault.is_none() && filters::cors(&rule.filters).is_some());
+        wins(&request.method, &|_| true).or_else(|| filters::preflight(request).and_then(for_preflight))
+    }
+
+    /// The pipeline of [F-3].
+    fn carry_out(&self, won: Won<'_, '_>, winner: Winner, scheme: &str, port: i32, request: &WorldRequest) -> Outcome {
+        let rule = &won.route.rules[won.rule];
+        let prefix = rule.matches[won.match_].prefix();
+        let winner = Some(winner);
+        let mut filters = vec![&rule.filters];
+        if rule.fault.is_some() {
+            return respond(request, winner, "InvalidRule", Fields::new());
+        }
+        // Backend's modifier, then the rule's, then CORS; on every answer of the rule ([F-7], [F-15]).
+        let response = |filters: &[&Vec<_>], mut fields: Fields| {
+            filters.iter().rev().for_each(|list| filters::modify_response(list, &mut fields));
+            if let Some(cors) = filters::cors(&rule.filters) {
+                filters::answer_cors(cors, request, &mut fields);
+            }
+            fields
+        };
+        let answer = |reason: &str, filters: &[&Vec<_>]| {
+            let outcome = respond(request, winner.clone(), reason, Fields::new());
+            with_fields(outcome, |fields| response(filters, fields))
+        };
+        let redirected = |redirect: &_, filters: &[&Vec<_>]| {
+            let location = filters::location(redirect, request, scheme, port, prefix);
+            let fields = response(filters, Fields::from([("location".to_owned(), vec![location])]));
+            let status = u16::try_from(redirect.status_code.unwrap_or(302)).unwrap_or_default();
+            Outcome { winner: winner.clone(), then: Then::Respond { reason: "Redirect".to_owned(), status, fields } }
+        };
+        let extension = |list: &[_]| filters::one(list, HttpRouteFilterType::ExtensionRef).is_some();
+        if filters::cors(&rule.filters).is_some() && filters::preflight(request).is_some() {
+            return answer("CorsPreflight", &filters);
+        }
+        if extension(&rule.filters) {
+            return answer("UnresolvedFilter", &filters);
+        }
+        if let Some(redirect) = filters::redirect(&rule.filters) {
+            return redirected(redirect, &filters);
+        }
+        if rule.backends.is_empty() {
+            return answer("NoBackends", &filters);
+        }
+        let weights: Vec<u64> = rule.backends.iter().map(|b| u64::try_from(b.weight).unwrap_or(0)).collect();
+        let Some(chosen) = draw(&weights, request.pick) else { return answer("ZeroWeights", &filters) };
+        let backend = &rule.backends[chosen];
+        filters.push(&backend.filters);
+        if extension(&backend.filters) {
+            return answer("UnresolvedFilter", &filters);
+        }
+        if let Some(redirect) = filters::redirect(&backend.filters) {
+            return redirected(redirect, &filters);
+        }
+        let Ok(target) = follow(self.resources, won.route.kind, won.route.namespace, backend.to) else {
+            return answer("InvalidBackend", &filters);
+        };
+        if target.empty {
+            return answer("NoEndpoints", &filters);
+        }
+        // The backend's rewrite before the rule's ([F-36]); the rule's header modifier before the backend's ([F-14]).
+        let host = filters.iter().rev().find_map(|list| filters::new_host(list)).unwrap_or_else(|| request.host.clone());
+        let path = filters.iter().rev().find_map(|list| filters::new_path(list));
+        let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut fields = fields_of(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        filters.iter().for_each(|list| filters::modify_request(list, &mut fields));
+        fields.insert("host".to_owned(), vec![host]);
+        let timeout = |text: &Option<String>| text.as_deref().and_then(faults::milliseconds).filter(|length| *length > 0);
+        let forward = Forward {
+            backend: target.text,
+            target: filters::modified_path(&request.path, path, prefix) + &query,
+            request: fields,
+            response: response(&filters, fields_of(BACKEND_RESPONSE)),
+            mirrors: self.mirrors(won.route, &filters, request.pick),
+            timeouts: (timeout(&rule.timeouts.request), timeout(&rule.timeouts.backend_request)),
+        };
+        Outcome { winner, then: Then::Forward(Box::new(forward)) }
+    }
+
+    /// Who gets a copy: each mirror by a share of its own ([F-41]); one that cannot be resolved is dropped
+    /// ([F-42]).
+    fn mirrors(&self, route: &Route<'_>, filters: &[&Vec<HttpRouteFilter>], pick: u64) -> Vec<String> {
+        let mut n = 0;
+        let mut copies = Vec::new();
+        for filter in filters.iter().copied().flatten() {
+            let (HttpRouteFilterType::RequestMirror, Some(mirror)) = (&filter.type_, &filter.request_mirror) else { continue };
+            let Ok(target) = follow(self.resources, route.kind, route.namespace, reference!(mirror.backend_ref)) else { continue };
+            let (numerator, denominator) = faults::share(mirror);
+            let drawn = (u128::from(Pick(pick).derive(n).0) * u128::from(denominator.unsigned_abs())) >> 64;
+            n += 1;
+            if drawn < u128::from(numerator.unsigned_abs()) {
+                copies.push(target.text);
+            }
+        }
+        copies
+    }
+}
+
+/// Weights as shares of their sum ([B-1]).
+fn draw(weights: &[u64], pick: u64) -> Option<usize> {
+    let total: u64 = weights.iter().sum();
+    let drawn = (u128::from(pick) * u128::from(total)) >> 64;
+    let mut seen = 0_u128;
+    weights.iter().position(|weight| {
+        seen += u128::from(*weight);
+        drawn < seen
+    })
+}
+
+fn fields_of<'f>(list: impl IntoIterator<Item = (&'f str, &'f str)>) -> Fields {
+    let mut fields = Fields::new();
+    for (name, value) in list {
+        fields.entry(name.to_lowercase()).or_default().push(value.to_owned());
+    }
+    fields
+}
+
+/// An answer of the gateway; a gRPC client gets status 200 and a status of gRPC ([G-10]).
+fn respond(request: &WorldRequest, winner: Option<Winner>, reason: &str, mut fields: Fields) -> Outcome {
+    let (status, grpc_status) = match reason {
+        "NoListener" | "NoRoute" => (404, Some("12")),
+        // Only the HTTP status says that another connection is to be tried.
+        "Misdirected" => (421, None),
+        "CorsPreflight" => (204, None),
+        "NoEndpoints" => (503, Some("14")),
+        _ => (500, Some("14")),
+    };
+    let mut sent = status;
+    if let (true, Some(grpc_status)) = (is_grpc(request), grpc_status) {
+        sent = 200;
+        fields.insert("content-type".to_owned(), vec!["application/grpc".to_owned()]);
+        fields.insert("grpc-status".to_owned(), vec![grpc_status.to_owned()]);
+    }
+    Outcome { winner, then: Then::Respond { reason: reason.to_owned(), status: sent, fields } }
+}
+
+fn with_fields(mut outcome: Outcome, change: impl FnOnce(Fields) -> Fields) -> Outcome {
+    if let Then::Respond { fields, .. } = &mut outcome.then {
+        *fields = change(std::mem::take(fields));
+    }
+    outcome
+}

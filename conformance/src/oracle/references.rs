@@ -1,0 +1,129 @@
+//! References: who may refer ([RG-2]), and to what a backendRef leads ([B-4] to [B-12]).
+
+use gatewright::Resources;
+use gatewright::resource::kubernetes::ServicePort;
+use gatewright::resource::meta::ObjectMeta;
+
+use super::GROUP;
+
+/// Namespace and name of an object; a file may leave the namespace out.
+pub(super) fn name_of(meta: &ObjectMeta) -> (&str, &str) {
+    (meta.namespace.as_deref().unwrap_or("default"), &meta.name)
+}
+
+/// One end of a reference: group, kind, namespace, and name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End<'a>(pub(super) &'a str, pub(super) &'a str, pub(super) &'a str, pub(super) &'a str);
+
+/// Whether a reference stays at home or a grant in the target's namespace permits it.
+pub(super) fn permitted(resources: &Resources, from: End<'_>, to: End<'_>) -> bool {
+    if from.2 == to.2 {
+        return true;
+    }
+    for grant in &resources.reference_grants {
+        if name_of(&grant.metadata).0 != to.2 {
+            continue;
+        }
+        for f in &grant.spec.from {
+            for t in &grant.spec.to {
+                let of_from = (f.group.as_str(), f.kind.as_str(), f.namespace.as_str()) == (from.0, from.1, from.2);
+                let of_to = (t.group.as_str(), t.kind.as_str()) == (to.0, to.1);
+                let name = t.name.as_deref().unwrap_or("");
+                if of_from && of_to && (name.is_empty() || name == to.3) {
+                    return true;
+                }
+            }
+        }
+    }
+    false
+}
+
+/// A backendRef as written: group, kind, namespace, name, port.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ref<'r> {
+    pub(super) group: Option<&'r str>,
+    pub(super) kind: Option<&'r str>,
+    pub(super) namespace: Option<&'r str>,
+    pub(super) name: &'r str,
+    pub(super) port: Option<i32>,
+}
+
+macro_rules! reference {
+    ($of:expr) => {
+        $crate::oracle::references::Ref {
+            group: $of.group.as_deref(),
+            kind: $of.kind.as_deref(),
+            namespace: $of.namespace.as_deref(),
+            name: &$of.name,
+            port: $of.port,
+        }
+    };
+}
+pub(super) use reference;
+
+/// Where a backendRef leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// `namespace/name:port protocol`, and the endpoints if they are known.
+    pub(super) text: String,
+    /// Whether it is known to have no ready endpoint ([B-8]).
+    pub(super) empty: bool,
+}
+
+/// Follows a backendRef of a route; the error is the reason of `ResolvedRefs`, in the order of [B-6].
+pub(super) fn follow(resources: &Resources, route_kind: &str, own: &str, to: Ref<'_>) -> Result<Target, &'static str> {
+    let namespace = to.namespace.unwrap_or(own);
+    let (group, kind) = (to.group.unwrap_or(""), to.kind.unwrap_or("Service"));
+    if !permitted(resources, End(GROUP, route_kind, own, ""), End(group, kind, namespace, to.name)) {
+        return Err("RefNotPermitted");
+    }
+    if (group, kind) != ("", "Service") {
+        return Err("InvalidKind");
+    }
+    let number = to.port.ok_or("BackendNotFound")?;
+    let service = resources.services.iter().find(|s| name_of(&s.metadata) == (namespace, to.name)).ok_or("BackendNotFound")?;
+    if service.spec.type_.as_deref() == Some("ExternalName") {
+        return Err("InvalidKind");
+    }
+    let transport = if route_kind == "UDPRoute" { "UDP" } else { "TCP" };
+    let of_transport = |p: &&ServicePort| p.port == number && p.protocol.as_deref().unwrap_or("TCP") == transport;
+    let port = service.spec.ports.iter().find(of_transport).ok_or("BackendNotFound")?;
+    let protocol = match (route_kind, port.app_protocol.as_deref()) {
+        ("TLSRoute" | "TCPRoute", _) => "tcp",
+        ("UDPRoute", _) => "udp",
+        (_, Some("kubernetes.io/h2c")) | ("GRPCRoute", None) => "h2c",
+        ("HTTPRoute", None | Some("kubernetes.io/ws")) => "http1",
+        _ => return Err("UnsupportedProtocol"),
+    };
+    let endpoints = endpoints(resources, namespace, to.name, port, transport);
+    let known = endpoints.as_ref().map(|list| format!(" {list:?}")).unwrap_or_default();
+    Ok(Target { text: format!("{namespace}/{}:{number} {protocol}{known}", to.name), empty: endpoints.is_some_and(|list| list.is_empty()) })
+}
+
+/// The ready endpoints of a Service's port, joined by the port's name; none if no EndpointSlice speaks of the
+/// Service.
+fn endpoints(resources: &Resources, namespace: &str, name: &str, port: &ServicePort, transport: &str) -> Option<Vec<String>> {
+    let mut known = false;
+    let mut found = Vec::new();
+    for slice in &resources.endpoint_slices {
+        let of_service = slice.metadata.labels.get("kubernetes.io/service-name").is_some_and(|label| label == name);
+        if !of_service || name_of(&slice.metadata).0 != namespace {
+            continue;
+        }
+        known = true;
+        for slice_port in &slice.ports {
+            let same_name = slice_port.name.as_deref().unwrap_or("") == port.name.as_deref().unwrap_or("");
+            if !same_name || slice_port.protocol.as_deref().unwrap_or("TCP") != transport {
+                continue;
+            }
+            for endpoint in &slice.endpoints {
+                if endpoint.conditions.ready != Some(false) {
+                    found.push(format!("{}:{}", endpoint.addresses[0], slice_port.port.unwrap_or_default()));
+                }
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    known.then_some(found)
+}
