@@ -125,6 +125,12 @@ codes! {
     AssumedService = "GW023";
     /// A backend protocol that is not supported.
     BackendProtocol = "GW024";
+    /// An endpoint that no traffic is sent to.
+    Endpoint = "GW025";
+    /// A policy that does not attach to a target.
+    PolicyTarget = "GW026";
+    /// Traffic that anybody on its way can read.
+    Insecure = "GW027";
     /// A route does not attach to a parent.
     NotAttached = "GW030";
     /// A listener or Gateway that does not take part.

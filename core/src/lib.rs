@@ -42,7 +42,7 @@ pub use connection::ConnectionDecision;
 pub use decision::Decision;
 pub use diagnostic::{Code, Diagnostic, ObjectRef, Position, Severity};
 pub use features::{Feature, Features};
-pub use options::{MissingServices, Options, Profile};
+pub use options::{EndpointAddresses, MissingServices, Options, Profile};
 pub use request::{Arrival, Authority, Headers, Pick, Place, Request};
 pub use resource::{Object, Resources};
 pub use table::Table;

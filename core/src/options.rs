@@ -33,6 +33,8 @@ pub struct Options {
     pub addresses: Option<Vec<GatewayStatusAddress>>,
     /// Ports that the host cannot open ([L-13]).
     pub unavailable_ports: BTreeSet<u16>,
+    /// Which addresses of EndpointSlices traffic may be sent to ([R-K3]).
+    pub endpoint_addresses: EndpointAddresses,
 
     /// How requests are made canonical before they are matched: a preset of the three choices that follow it
     /// ([U-11]).
@@ -324,6 +326,18 @@ pub enum MissingServices {
     /// It exists unless the input has some Service of the same namespace: then the input is taken to describe
     /// that namespace as a whole. Right for folders of manifests.
     Infer,
+}
+
+/// Which addresses of EndpointSlices traffic may be sent to ([R-K3]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndpointAddresses {
+    /// Those of other hosts. Loopback, link-local, multicast and unspecified addresses, and those of the gateway
+    /// itself, are refused: who may write an EndpointSlice must not reach the gateway's own doors with it.
+    #[default]
+    OtherHosts,
+    /// All, for backends beside the gateway on one machine.
+    Any,
 }
 
 /// A choice that is not the default, in words.

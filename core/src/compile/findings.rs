@@ -85,7 +85,7 @@ impl RefProblem {
         }
     }
 
-    fn code(self) -> Code {
+    pub(crate) fn code(self) -> Code {
         match self {
             Self::RefNotPermitted => Code::RefNotPermitted,
             Self::InvalidKind => Code::RefKind,

@@ -7,7 +7,7 @@ use crate::model::namespace_of;
 use crate::model::selector::NamespaceLabels;
 use crate::options::{MissingServices, Options};
 use crate::resource::kubernetes::{ConfigMap, EndpointSlice, Secret, Service, ServiceImport};
-use crate::resource::{GATEWAY_GROUP, GatewayClass, ListenerSet, Resources, XMesh};
+use crate::resource::{GATEWAY_GROUP, GatewayClass, ListenerSet, Resources, XBackend, XMesh};
 
 /// Namespace and name.
 pub(crate) type Key<'r> = (&'r str, &'r str);
@@ -27,6 +27,7 @@ pub(crate) struct Input<'r> {
     config_maps: BTreeMap<Key<'r>, &'r ConfigMap>,
     services: BTreeMap<Key<'r>, &'r Service>,
     imports: BTreeMap<Key<'r>, &'r ServiceImport>,
+    backends: BTreeMap<Key<'r>, &'r XBackend>,
     slices: BTreeMap<Key<'r>, Vec<&'r EndpointSlice>>,
     import_slices: BTreeMap<Key<'r>, Vec<&'r EndpointSlice>>,
 }
@@ -43,6 +44,7 @@ impl<'r> Input<'r> {
             namespaces: NamespaceLabels::new(&resources.namespaces),
             secrets: by_name(&resources.secrets, |o| &o.metadata),
             config_maps: by_name(&resources.config_maps, |o| &o.metadata),
+            backends: by_name(&resources.backends, |o| &o.metadata),
             services: by_name(&resources.services, |o| &o.metadata),
             imports: by_name(&resources.service_imports, |o| &o.metadata),
             slices: slices(&resources.endpoint_slices, "kubernetes.io/service-name"),
@@ -52,6 +54,10 @@ impl<'r> Input<'r> {
 
     pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&'r Service> {
         self.services.get(&(namespace, name)).copied()
+    }
+
+    pub(crate) fn backend(&self, namespace: &str, name: &str) -> Option<&'r XBackend> {
+        self.backends.get(&(namespace, name)).copied()
     }
 
     pub(crate) fn import(&self, namespace: &str, name: &str) -> Option<&'r ServiceImport> {
@@ -69,7 +75,9 @@ impl<'r> Input<'r> {
         };
         match config_map.data.get("ca.crt") {
             None => Err(format!("ConfigMap `{namespace}/{name}` has no key `ca.crt`")),
-            Some(text) if !super::tls::is_pem(text) => Err(format!("`ca.crt` of ConfigMap `{namespace}/{name}` is not in PEM format")),
+            Some(text) if !super::tls::is_bundle(text) => {
+                Err(format!("`ca.crt` of ConfigMap `{namespace}/{name}` has no certificate in PEM format"))
+            }
             Some(_) => Ok(()),
         }
     }
@@ -78,13 +86,6 @@ impl<'r> Input<'r> {
     pub(crate) fn slices<'s>(&'s self, kind: &str, namespace: &'s str, name: &'s str) -> &'s [&'r EndpointSlice] {
         let slices = if kind == "ServiceImport" { &self.import_slices } else { &self.slices };
         slices.get(&(namespace, name)).map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether a BackendTLSPolicy names a Service: it must not be talked to without TLS ([TP-6]).
-    pub(crate) fn wants_tls(&self, kind: &str, namespace: &str, name: &str) -> bool {
-        let names = |t: &crate::resource::policy::PolicyTargetReference| t.kind == kind && t.name == name;
-        let policies = &self.resources.backend_tls_policies;
-        policies.iter().any(|policy| namespace_of(&policy.metadata) == namespace && policy.spec.target_refs.iter().any(names))
     }
 
     /// Whether a Service that the input does not have is taken to exist.

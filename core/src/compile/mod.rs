@@ -10,6 +10,7 @@ mod backend;
 mod build;
 mod class;
 mod conflict;
+mod endpoint;
 mod filter;
 mod findings;
 mod gate;
@@ -19,23 +20,24 @@ mod listener;
 mod listener_set;
 mod matches;
 mod mesh;
+mod policy;
 mod route;
 mod rule;
 mod shadow;
 mod status;
 mod tls;
 mod traffic;
+mod xbackend;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
+use crate::diagnostic::{Diagnostic, ObjectRef};
 use crate::features::Feature;
 use crate::model::pattern::Patterns;
 use crate::options::{HttpAndGrpc, Options};
+use crate::resource::Resources;
 use crate::resource::backend::XBackendStatus;
-use crate::resource::meta::ObjectMeta;
 use crate::resource::status::{GatewayClassStatus, GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus};
-use crate::resource::{GATEWAY_GROUP, GATEWAY_X_GROUP, Resources};
 use crate::table::{RouteKind, Table};
 
 /// What [`compile`] gives.
@@ -143,9 +145,13 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
         }
     }
 
-    let table = build::table(&gateways, &mut routes, &attachments, backends.list, options, &mut findings);
+    let used = uses(&routes, &attachments, &gateways, &input);
+    backends.report(used.iter().flat_map(|(ancestor, used)| used.iter().map(move |used| (ancestor, *used))), &mut status);
+    let (backends, found) = backends.finish();
+    all_findings.extend(found);
+
+    let table = build::table(&gateways, &mut routes, &attachments, backends, options, &mut findings);
     let mut diagnostics: Vec<Diagnostic> = all_findings.into_iter().chain(findings).flat_map(|findings| findings.list).collect();
-    diagnostics.extend(not_routed(resources));
     diagnostics.sort_by(|a, b| (&a.object, &a.path, a.code, &a.message).cmp(&(&b.object, &b.path, b.code, &b.message)));
     diagnostics.dedup();
     Compiled { table, status, diagnostics }
@@ -172,22 +178,29 @@ fn attached_routes<'r>(
     attached
 }
 
-/// Objects that are read but route nothing in this version.
-fn not_routed(resources: &Resources) -> Vec<Diagnostic> {
-    let mut list = Vec::new();
-    let mut tell = |kind: &str, metadata: &ObjectMeta| {
-        let group = if kind.starts_with('X') { GATEWAY_X_GROUP } else { GATEWAY_GROUP };
-        let object = ObjectRef::of_meta(group, kind, metadata);
-        let message = format!("{kind} objects are read but do not route traffic in this version");
-        list.push(Diagnostic::new(Severity::Warning, Code::NotRouted, Some(object), "", message));
-    };
-    resources.backend_traffic_policies.iter().for_each(|o| tell("XBackendTrafficPolicy", &o.metadata));
-    resources.backends.iter().for_each(|o| tell("XBackend", &o.metadata));
-    for policy in &resources.backend_tls_policies {
-        let object = ObjectRef::of_meta(GATEWAY_GROUP, "BackendTLSPolicy", &policy.metadata);
-        let message =
-            "TLS towards backends is not supported in this version: requests for its targets are answered with 500, never sent without TLS";
-        list.push(Diagnostic::new(Severity::Error, Code::NotRouted, Some(object), "", message));
+/// The backends that the accepted routes of each Gateway refer to, and those of each Service of a mesh: the ancestors of
+/// policies ([TP-7]).
+fn uses<'u, 'r>(
+    routes: &'u [route::CheckedRoute<'r>],
+    attachments: &[Vec<attach::Attachment<'r>>],
+    gateways: &attach::Gateways<'r>,
+    input: &input::Input<'r>,
+) -> BTreeMap<policy::Ancestor, BTreeSet<&'u policy::Use>> {
+    let mut uses = BTreeMap::<_, BTreeSet<_>>::new();
+    for (route, attachments) in routes.iter().zip(attachments) {
+        for attachment in attachments.iter().filter(|attachment| attachment.refused.is_none()) {
+            let views = attachment.views(route.kind, gateways);
+            let used: BTreeSet<_> = views.iter().filter_map(|view| route.rules.get(view)).flat_map(|rules| &rules.uses).collect();
+            let ancestors: Vec<policy::Ancestor> = match attachment.gateway.and_then(|key| gateways.get(&key)) {
+                Some(gateway) => vec![(gateway.object.clone(), gateway.controller.into())],
+                None => {
+                    let controller = input.options.controller.as_deref().unwrap_or(class::DEFAULT_CONTROLLER);
+                    let services = attachment.frontends.iter().map(|(namespace, name, ..)| ObjectRef::new("", "Service", namespace, name));
+                    services.map(|service| (service, controller.into())).collect()
+                }
+            };
+            ancestors.into_iter().for_each(|ancestor| uses.entry(ancestor).or_default().extend(&used));
+        }
     }
-    list
+    uses
 }

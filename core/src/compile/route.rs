@@ -159,13 +159,14 @@ impl CheckedRoute<'_> {
     ) {
         let from = Referrer { kind: self.kind, namespace: self.namespace, name: &self.metadata.name, view };
         let mut context = RuleContext { backends, patterns, findings, from, options: input.options };
-        let rules = match self.source {
+        let mut rules = match self.source {
             Source::Http(route) => rule::http(route.spec.rules.as_deref(), &mut context),
             Source::Grpc(route) => rule::grpc(&route.spec.rules, &mut context),
             Source::Tls(route) => rule::streams(&route.spec.rules, &mut context),
             Source::Tcp(route) => rule::streams(&route.spec.rules, &mut context),
             Source::Udp(route) => rule::streams(&route.spec.rules, &mut context),
         };
+        rules.uses = context.backends.take_uses();
         self.rules.insert(view, rules);
     }
 

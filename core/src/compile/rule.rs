@@ -1,8 +1,11 @@
 //! From the rules of a route to valid rules ([S-20], [S-21]).
 
+use std::collections::BTreeSet;
+
 use super::backend::{BackendRefParts, Backends, Referrer, parts};
 use super::filter::{self, Context, Level};
 use super::findings::{BadRef, Findings, Invalid};
+use super::policy::Use;
 use super::{gate, matches, traffic};
 use crate::diagnostic::Code;
 use crate::model::filter::Filters;
@@ -37,6 +40,8 @@ pub(crate) struct CheckedRules {
     pub(crate) written: usize,
     /// References that do not resolve ([S-13]).
     pub(crate) refs: Vec<BadRef>,
+    /// Backends that they refer to, as far as policies apply to them.
+    pub(crate) uses: BTreeSet<Use>,
 }
 
 /// What translating the rules of one route needs.

@@ -56,7 +56,6 @@ pub(crate) fn retry(field: &HttpRouteRetry, path: &str) -> Result<Retry, Invalid
 }
 
 /// `retryConstraint` of an XBackendTrafficPolicy; what is absent has its default ([R-5]).
-#[allow(dead_code, reason = "the policies follow")]
 pub(crate) fn retry_budget(field: &RetryConstraint, path: &str) -> Result<RetryBudget, Invalid> {
     let invalid = |at: &str, message: String| Invalid::value(Code::InvalidValue, format!("{path}.{at}"), message);
     let hour = Duration::from_secs(3600);
@@ -101,6 +100,9 @@ pub(crate) fn session(
         );
     }
     let cookie = field.cookie.as_ref().or(field.cookie_config.as_ref());
+    if cookie.is_some() && field.type_ == Some(SessionPersistenceType::Header) {
+        return Err(Invalid::value(Code::InvalidCombination, path, "cookieConfig can only be set with type Cookie"));
+    }
     let (carrier, name) = match &field.type_ {
         None | Some(SessionPersistenceType::Cookie) => (SessionCarrier::Cookie, field.cookie.as_ref().and_then(|c| c.name.as_deref())),
         Some(SessionPersistenceType::Header) => (SessionCarrier::Header, field.header.as_ref().and_then(|h| h.name.as_deref())),

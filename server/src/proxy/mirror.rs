@@ -39,12 +39,12 @@ pub(super) fn send(shared: &Arc<Shared>, backend: &Backend, parts: &Parts, body:
     if matches!(&backend.endpoints, gatewright::table::Endpoints::Known(list) if list.is_empty()) {
         return;
     }
-    let (shared, address, protocol) = (Arc::clone(shared), shared.upstreams.address(backend, pick.0), backend.protocol);
+    let (shared, address, backend) = (Arc::clone(shared), shared.upstreams.address(backend, pick.0), backend.clone());
     let request = Request::from_parts(parts.clone(), full(body));
     tokio::spawn(async move {
         let _permit = permit;
         let send = async {
-            let response = shared.upstreams.send(protocol, &address, request).await?;
+            let response = shared.upstreams.send(&backend, &address, request).await?;
             response.into_body().collect().await?;
             Ok::<(), super::BoxError>(())
         };

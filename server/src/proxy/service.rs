@@ -182,7 +182,7 @@ impl Exchange<'_> {
         until: Option<Instant>,
     ) -> Result<Response<Incoming>, Failure> {
         let address = self.shared.upstreams.address(self.backend, self.pick.derive(0).0);
-        let send = self.shared.upstreams.send(self.backend.protocol, &address, Request::from_parts(head.clone(), body));
+        let send = self.shared.upstreams.send(self.backend, &address, Request::from_parts(head.clone(), body));
         let never = Instant::now() + Duration::from_secs(86_400 * 365);
         tokio::select! {
             result = send => result.map_err(Failure::Upstream),

@@ -57,6 +57,7 @@ impl Upstreams {
         }
         match &backend.endpoints {
             Endpoints::Known(list) if !list.is_empty() => list[choose(list.len())].to_string(),
+            Endpoints::External(host) => format!("{host}:{}", backend.port),
             _ => {
                 let zone = if &*object.kind == "ServiceImport" { "clusterset" } else { "cluster" };
                 format!("{}.{}.svc.{zone}.local:{}", object.name, object.namespace, backend.port)
@@ -67,13 +68,17 @@ impl Upstreams {
     /// Sends a request. `request` has its target in origin form and `authority` as its Host.
     pub(super) async fn send(
         &self,
-        protocol: BackendProtocol,
+        backend: &Backend,
         address: &str,
         mut request: Request<AnyBody>,
     ) -> Result<Response<Incoming>, BoxError> {
+        // What a policy wants encrypted is never sent without TLS ([TP-6]).
+        if backend.tls.is_some() {
+            return Err("TLS towards backends is not supported in this version".into());
+        }
         let mut uri = std::mem::take(request.uri_mut()).into_parts();
         uri.scheme = Some(Scheme::HTTP);
-        match protocol {
+        match backend.protocol {
             BackendProtocol::H2c => {
                 // `:authority` is the Host, whatever address it is sent to.
                 let host = request.headers_mut().remove(http::header::HOST);
