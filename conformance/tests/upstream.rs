@@ -9,15 +9,6 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Cases that ask for what the library does not do yet.
 const AWAITED: &[&str] = &[
-    "backendtlspolicy",
-    "backendtlspolicy-conflict-resolution",
-    "backendtlspolicy-grpcroute",
-    "backendtlspolicy-invalid-ca-certificate-ref",
-    "backendtlspolicy-invalid-kind",
-    "backendtlspolicy-observed-generation-bump",
-    "backendtlspolicy-san",
-    "backendtlspolicy-tlsroute-terminate",
-    "gateway-tls-backend-client-certificate",
     "udproute-multiple-routes-attachment",
     "udproute-parentref-attach-all-listeners",
     "udproute-parentref-port-and-section-name",
