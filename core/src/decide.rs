@@ -14,7 +14,7 @@ use crate::options::{AliasHeaders, HostnameFallback, Preflights, Reading, Redire
 use crate::request::{Authority, Headers, Pick, Place, Request};
 use crate::session::{Choice, Sessions};
 use crate::table::rule::{RuleData, Share};
-use crate::table::{Endpoints, ListenerId, ListenerProtocol, MatchId, PortId, PortProtocol, RuleId, Table};
+use crate::table::{Endpoints, ListenerId, MatchId, PortId, PortProtocol, RuleId, Table};
 
 // Statics, because a borrow of them outlives the call.
 static ORIGIN: HeaderName = header::ORIGIN;
@@ -111,7 +111,10 @@ impl Table {
         authority: Option<&RequestAuthority<'_>>,
     ) -> Result<ListenerId, Reason> {
         let Place::Port(port) = request.arrival.place else { return Err(Reason::NoListener) };
-        let best = self.best_listener(port, authority.map(|authority| &authority.host));
+        let host = authority.and_then(|authority| host_name(&authority.host));
+        // Of the listeners of a TLS port only HTTPS ones have requests.
+        let serves = |id: &ListenerId| self.listener(*id).is_some_and(|listener| listener.protocol.scheme() == Some(scheme));
+        let best = self.listeners_for(port, host).find(serves);
         if scheme == Scheme::Http {
             return best.ok_or(Reason::NoListener);
         }
@@ -121,16 +124,20 @@ impl Table {
         });
         match best {
             None => Err(Reason::NoListener),
-            Some(best) if Some(best) != of_handshake => Err(Reason::Misdirected),
-            // A TLS listener of the port has no requests to decide.
-            Some(best) => self.listener(best).filter(|l| l.protocol == ListenerProtocol::Https).map(|l| l.id).ok_or(Reason::NoListener),
+            Some(best) if Some(best) == of_handshake => Ok(best),
+            Some(_) => Err(Reason::Misdirected),
         }
     }
 
-    /// The most specific listener of a port for a host ([L-21], [L-23], [L-41]).
+    /// The most specific listener of a port for a server name ([L-23], [L-41]).
     pub(crate) fn best_listener(&self, port: PortId, host: Option<&Host<'_>>) -> Option<ListenerId> {
-        let index = self.inner.hosts_of_ports.get(usize::try_from(port.index()).ok()?)?;
-        index.levels(host.and_then(host_name)).next().copied()
+        self.listeners_for(port, host.and_then(host_name)).next()
+    }
+
+    /// The listeners of a port that accept a host, the most specific first ([L-21]).
+    fn listeners_for<'t>(&'t self, port: PortId, host: Option<&'t str>) -> impl Iterator<Item = ListenerId> {
+        let index = usize::try_from(port.index()).ok().and_then(|n| self.inner.hosts_of_ports.get(n));
+        index.into_iter().flat_map(move |index| index.levels(host)).copied()
     }
 
     /// The match that wins ([M-20]), and the octets its prefix replacement replaces.

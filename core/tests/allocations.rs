@@ -125,3 +125,54 @@ fn deciding_does_not_allocate() {
     let counted = allocation_counter::measure(|| assert!(matches!(table.decide(&request, Pick(0)), Decision::Forward(_))));
     assert!(counted.count_total > 0);
 }
+
+/// The same for connections, and for finding a Service of a mesh.
+#[test]
+fn deciding_a_connection_does_not_allocate() {
+    let text = r#"
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec:
+  gatewayClassName: any
+  listeners:
+  - {name: pass, port: 443, protocol: TLS, hostname: "*.example.com", tls: {mode: Passthrough}}
+  - {name: tcp, port: 5432, protocol: TCP}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: {name: tls}
+spec:
+  parentRefs: [{name: gw}]
+  hostnames: ["*.example.com", a.example.com]
+  rules: [{backendRefs: [{name: a, port: 443}, {name: b, port: 443}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: tcp}
+spec: {parentRefs: [{name: gw}, {group: "", kind: Service, name: db, port: 5432}], rules: [{backendRefs: [{name: db, port: 5432}]}]}
+"#;
+    let mut options = Options::default();
+    options.missing_services = gatewright::MissingServices::Assume;
+    let loaded = gatewright::load::load_text("streams", text);
+    assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
+    let table = compile(&loaded.resources, &options).table;
+    let mut forwarded = 0;
+    let mut count = |arrival: Arrival<'_>| {
+        let mut decided = None;
+        let counted = allocation_counter::measure(|| decided = Some(table.decide_connection(&arrival, Pick(u64::MAX))));
+        assert_eq!(counted.count_total, 0, "{arrival:?} gave {decided:?}");
+        forwarded += u32::from(matches!(decided, Some(gatewright::ConnectionDecision::Forward(_))));
+    };
+    let ports = table.ports();
+    for sni in ["a.example.com", "A.B.Example.com", "example.org", "", "a b"] {
+        count(Arrival::with_sni(ports[0].id, sni));
+    }
+    count(Arrival::on(ports[0].id));
+    count(Arrival::on(ports[1].id));
+    let mut frontend = None;
+    let counted = allocation_counter::measure(|| frontend = table.find_frontend("client", "default", "db", 5432).map(|found| found.id));
+    assert_eq!(counted.count_total, 0);
+    count(Arrival::at(frontend.unwrap()));
+    assert_eq!(forwarded, 4);
+}

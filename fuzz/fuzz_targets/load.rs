@@ -1,8 +1,8 @@
-//! Any text loads and compiles without a panic, in bounded memory.
+//! Any text loads and compiles without a panic, in bounded memory, and its table answers connections.
 #![no_main]
 
 use gatewright::load::{Limits, Loader};
-use gatewright::{Options, compile};
+use gatewright::{Arrival, Options, Pick, compile};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut limits = Limits::default();
@@ -12,4 +12,10 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let loaded = loader.finish();
     let mut compiled = compile(&loaded.resources, &Options::default());
     compiled.diagnostics.iter_mut().for_each(|d| loaded.sources.locate(d));
+    let table = &compiled.table;
+    let at_ports = table.ports().iter().map(|port| Arrival::with_sni(port.id, "a.example.com"));
+    for arrival in at_ports.chain(table.frontends().iter().map(|frontend| Arrival::at(frontend.id))) {
+        let decision = table.decide_connection(&arrival, Pick(0));
+        assert_eq!(table.connection_report(&decision), table.explain_connection(&arrival, Pick(0)).decision);
+    }
 });

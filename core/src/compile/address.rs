@@ -4,6 +4,7 @@ use super::findings::Findings;
 use super::input::Input;
 use super::tls::Problem;
 use crate::diagnostic::Code;
+use crate::features::Feature;
 use crate::resource::gateway::GatewaySpecAddress;
 use crate::resource::status::GatewayStatusAddress;
 
@@ -21,7 +22,7 @@ pub(crate) struct Addresses {
 /// Looks the wanted addresses up in the pool of the host, if it has one; else every address of a known type is
 /// taken as usable.
 pub(crate) fn check(wanted: &[GatewaySpecAddress], input: &Input<'_>, findings: &mut Findings) -> Addresses {
-    let pool = input.options.addresses.as_deref();
+    let (pool, features) = (input.options.addresses.as_deref(), input.options.features);
     let mut addresses = Addresses::default();
     if wanted.is_empty() {
         addresses.assigned.extend(pool.into_iter().flatten().take(1).map(typed));
@@ -32,14 +33,24 @@ pub(crate) fn check(wanted: &[GatewaySpecAddress], input: &Input<'_>, findings: 
     for (n, one) in wanted.iter().enumerate() {
         let path = format!("spec.addresses[{n}]");
         let type_ = one.type_.as_deref().unwrap_or(IP);
-        if !matches!(type_, IP | "Hostname") {
-            let message = format!("{path}.type: addresses of type `{type_}` are not supported, expected IPAddress or Hostname");
-            findings.error(Code::UnsupportedValue, format!("{path}.type"), message.clone());
+        let value = one.value.as_deref().filter(|value| !value.is_empty());
+        let unsupported = if !matches!(type_, IP | "Hostname") {
+            Some(format!("{path}.type: addresses of type `{type_}` are not supported, expected IPAddress or Hostname"))
+        } else if value.is_some() && !features.contains(Feature::GatewayStaticAddresses) {
+            Some(format!("{path}.value: {} is not supported here", Feature::GatewayStaticAddresses))
+        } else {
+            None
+        };
+        if let Some(message) = unsupported {
+            findings.error(Code::UnsupportedValue, path, message.clone());
             addresses.unsupported.get_or_insert(message);
             continue;
         }
         let of_type = || pool.into_iter().flatten().filter(|address| address.type_.as_deref().unwrap_or(IP) == type_);
-        let found = match one.value.as_deref().filter(|value| !value.is_empty()) {
+        let found = match value {
+            None if !features.contains(Feature::GatewayAddressEmpty) => {
+                Err(("AddressNotAssigned", format!("{path}: {} is not supported here", Feature::GatewayAddressEmpty)))
+            }
             // Any address of the type.
             None if pool.is_none() => continue,
             None => of_type().next().map(typed).ok_or_else(|| ("AddressNotAssigned", format!("{path}: no {type_} is left to give"))),

@@ -65,10 +65,23 @@ enum Parent<'r> {
     Service(Key<'r>),
 }
 
+/// Where ListenerSets are: the key of their Gateway, and their place there.
+pub(crate) type Sets<'r> = BTreeMap<Key<'r>, (Key<'r>, usize)>;
+
+/// The ListenerSets of all Gateways.
+pub(crate) fn sets<'r>(gateways: &Gateways<'r>) -> Sets<'r> {
+    let of = |(key, gateway): (&Key<'r>, &CheckedGateway<'r>)| {
+        let key = *key;
+        gateway.sets.iter().enumerate().map(move |(n, set)| (set.key, (key, n))).collect::<Vec<_>>()
+    };
+    gateways.iter().flat_map(of).collect()
+}
+
 /// Attaches a route to its parents.
 pub(crate) fn attach<'r>(
     route: &CheckedRoute<'r>,
     gateways: &Gateways<'r>,
+    sets: &Sets<'r>,
     input: &Input<'r>,
     findings: &mut Findings,
 ) -> Vec<Attachment<'r>> {
@@ -82,10 +95,7 @@ pub(crate) fn attach<'r>(
                 None => not_ours("Gateway", key, path, findings),
             },
             Some(Parent::ListenerSet(key)) => {
-                let found = gateways.iter().find_map(|(of, gateway)| {
-                    let index = gateway.sets.iter().position(|set| set.key == key)?;
-                    Some((*of, gateway, index))
-                });
+                let found = sets.get(&key).and_then(|(of, set)| Some((*of, gateways.get(of)?, *set)));
                 match found {
                     Some((of, gateway, set)) => {
                         attachments.push(to_listeners(route, Cow::Borrowed(parent), path, of, gateway, Some(set), input, findings));

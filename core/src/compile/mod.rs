@@ -107,9 +107,10 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
     let mut all_findings = Vec::new();
     class::check(&input, &mut status, &mut all_findings);
     let gateways = gateway::check(&input, &mut all_findings);
+    let sets = attach::sets(&gateways);
     let (mut routes, mut findings) = route::check(&input);
     let mut attachments: Vec<Vec<attach::Attachment<'_>>> =
-        routes.iter().zip(&mut findings).map(|(route, findings)| attach::attach(route, &gateways, &input, findings)).collect();
+        routes.iter().zip(&mut findings).map(|(route, findings)| attach::attach(route, &gateways, &sets, &input, findings)).collect();
     let mut backends = backend::Backends::new(&input);
     let mut patterns = Patterns::default();
     for ((route, attachments), findings) in routes.iter_mut().zip(&attachments).zip(&mut findings) {

@@ -49,7 +49,11 @@ pub(crate) fn of_route<'r>(
             parent_ref: ParentReference {
                 group: Some(attachment.parent.group.clone().unwrap_or_else(|| GATEWAY_GROUP.into())),
                 kind: Some(attachment.parent.kind.clone().unwrap_or_else(|| "Gateway".into())),
-                ..attachment.parent.clone().into_owned()
+                // An empty text is as good as absent ([R-7]).
+                namespace: attachment.parent.namespace.clone().filter(|namespace| !namespace.is_empty()),
+                section_name: attachment.parent.section_name.clone().filter(|name| !name.is_empty()),
+                name: attachment.parent.name.clone(),
+                port: attachment.parent.port,
             },
             controller_name: controller.to_owned(),
             conditions,
