@@ -4,6 +4,7 @@
 
 pub mod compare;
 pub mod oracle;
+pub mod report;
 pub mod suite;
 pub mod vectors;
 pub mod world;

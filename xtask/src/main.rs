@@ -1,4 +1,5 @@
-//! The commands that CI and people run: `cargo xtask check`, `cargo xtask msrv`, `cargo xtask fuzz SECONDS` and `cargo xtask long`.
+//! The commands that CI and people run: `cargo xtask check`, `cargo xtask conformance`, `cargo xtask msrv`,
+//! `cargo xtask fuzz SECONDS` and `cargo xtask long`.
 
 use std::process::{Command, ExitCode};
 
@@ -12,8 +13,9 @@ fn main() -> ExitCode {
         Some("check") => check(),
         Some("msrv") => msrv(),
         Some("fuzz") => fuzz(&std::env::args().nth(2).unwrap_or_else(|| "60".to_owned())),
+        Some("conformance") => conformance(std::env::args().nth(2).as_deref()),
         Some("long") => long(),
-        _ => Err("usage: cargo xtask check | msrv | fuzz [SECONDS] | long\n  check  format, lints, documentation, crates of core, WebAssembly\n  msrv   builds with the oldest compiler that the manifest promises\n  fuzz   every fuzz target for some seconds; needs a nightly toolchain, and installs cargo-fuzz\n  long   what takes minutes: a million comparisons, fuzzing, benchmarks".to_owned()),
+        _ => Err("usage: cargo xtask check | conformance [--check] | msrv | fuzz [SECONDS] | long\n  check  format, lints, documentation, CONFORMANCE.md, crates of core, WebAssembly\n  conformance  writes CONFORMANCE.md, or tells whether it is stale\n  msrv   builds with the oldest compiler that the manifest promises\n  fuzz   every fuzz target for some seconds; needs a nightly toolchain, and installs cargo-fuzz\n  long   what takes minutes: a million comparisons, fuzzing, benchmarks".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,12 +31,22 @@ fn check() -> Result<(), String> {
     cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], &[])?;
     cargo(&["clippy", "-p", "gatewright", "--", "-D", "warnings"], &[])?;
     cargo(&["doc", "--workspace", "--no-deps", "--all-features"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    conformance(Some("--check"))?;
     crates(&[], CRATES_DEFAULT)?;
     crates(&["--features", "yaml"], CRATES_YAML)?;
     crates(&["--features", "session"], CRATES_SESSION)?;
     // The embedded benchmark runs each of its functions once.
     cargo(&["bench", "-p", "gatewright-benches", "--", "--test"], &[])?;
     wasm()
+}
+
+/// Writes `CONFORMANCE.md`, or tells whether it is stale.
+fn conformance(flag: Option<&str>) -> Result<(), String> {
+    match flag {
+        None => cargo(&["run", "-q", "-p", "gatewright-conformance", "--bin", "conformance"], &[]),
+        Some("--check") => cargo(&["run", "-q", "-p", "gatewright-conformance", "--bin", "conformance", "--", "--check"], &[]),
+        Some(other) => Err(format!("`{other}` is not a flag of conformance, expected --check")),
+    }
 }
 
 /// Minutes, not seconds.

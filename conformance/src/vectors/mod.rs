@@ -2,7 +2,9 @@
 //! status. They are data for every language; `conformance/vectors/README.md` describes the format, and this is its
 //! reader for Rust. The examples of `examples/` are compared by the same functions.
 
+mod backend_tls;
 mod connection;
+mod conversation;
 mod differences;
 mod options;
 mod request;
@@ -15,7 +17,9 @@ use gatewright::load::{Loaded, Loader};
 use gatewright::{Compiled, compile};
 use serde::Deserialize;
 
+pub use self::backend_tls::WantedTls;
 pub use self::connection::{Connected, WantedValidation};
+pub use self::conversation::Step;
 pub use self::differences::Differences;
 pub use self::options::OptionSettings;
 pub use self::request::{Asked, Place};
@@ -69,6 +73,9 @@ pub struct Vector {
     /// Connections and flows with their decisions.
     #[serde(default)]
     pub connections: Vec<Connected>,
+    /// Conversations: the requests of one client, in order.
+    #[serde(default)]
+    pub conversations: Vec<Vec<Step>>,
     /// What stands in the status of objects.
     #[serde(default)]
     pub status: Vec<WantedStatus>,
@@ -163,8 +170,19 @@ fn text(path: &Path) -> Result<String, String> {
 }
 
 impl World {
-    /// The manifests as resources.
-    pub fn load(&self) -> Loaded {
+    /// The manifests as resources, and compiled.
+    ///
+    /// # Errors
+    ///
+    /// Options that are none.
+    pub fn compile(&self) -> Result<(Loaded, Compiled), String> {
+        let options = self.options.options()?;
+        let loaded = self.load();
+        let compiled = compile(&loaded.resources, &options);
+        Ok((loaded, compiled))
+    }
+
+    fn load(&self) -> Loaded {
         let mut loader = Loader::new();
         for (name, text) in self.manifests.iter().filter(|(_, text)| !text.is_empty()) {
             loader.add_text(name, text);
@@ -181,23 +199,18 @@ impl Vector {
 
     /// Number of assertions.
     pub fn checks(&self) -> usize {
-        self.requests.len()
-            + self.connections.len()
-            + self.status.len()
-            + self.diagnostics.len()
-            + self.hidden.len()
-            + usize::from(self.clean)
+        let steps: usize = self.conversations.iter().map(Vec::len).sum();
+        let asked = self.requests.len() + self.connections.len() + steps;
+        asked + self.status.len() + self.diagnostics.len() + self.hidden.len() + usize::from(self.clean)
     }
 
     /// Compiles the manifests and checks everything; says what is wrong.
     pub fn run(&self) -> Vec<String> {
-        let loaded = self.world.load();
-        let options = match self.world.options.options() {
-            Ok(options) => options,
+        let (loaded, compiled) = match self.world.compile() {
+            Ok(both) => both,
             Err(error) => return vec![error],
         };
-        let compiled = compile(&loaded.resources, &options);
-        let mut wrong = Vec::new();
+        let mut wrong: Vec<String> = self.conversations.iter().flat_map(|steps| conversation::check(steps, &self.world)).collect();
         for asked in &self.requests {
             let told = asked.check(&self.world.place, &compiled.table).unwrap_or_else(|error| vec![error]);
             wrong.extend(told.into_iter().map(|told| format!("{}: {told}", asked.name())));

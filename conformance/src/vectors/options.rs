@@ -1,27 +1,26 @@
 //! Options of a vector, as text.
 
+use std::collections::BTreeMap;
+
 use gatewright::resource::status::GatewayStatusAddress;
-use gatewright::{Feature, MissingServices, Options, Profile};
+use gatewright::{Feature, MissingServices, Options};
 use serde::Deserialize;
 
 /// Options; what is absent has its default.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OptionSettings {
-    /// The controller whose GatewayClasses are served.
-    pub controller: Option<String>,
-    /// `Strict` or `Compatible`.
-    pub profile: Option<String>,
-    /// `NotFound`, `Assume` or `Infer`.
-    pub missing_services: Option<String>,
+    controller: Option<String>,
+    missing_services: Option<String>,
     /// Features that the embedding program does not carry out ([R-14]).
     #[serde(default)]
-    pub without_features: Vec<String>,
+    without_features: Vec<String>,
     /// Addresses that Gateways can be given, as `Type value`.
-    pub addresses: Option<Vec<String>>,
-    /// Ports that the host cannot open.
+    addresses: Option<Vec<String>>,
     #[serde(default)]
-    pub unavailable_ports: Vec<u16>,
+    unavailable_ports: Vec<u16>,
+    /// Choices by the names of [`Options::set`], which refuses others.
+    #[serde(flatten)]
+    choices: BTreeMap<String, String>,
 }
 
 impl OptionSettings {
@@ -29,19 +28,14 @@ impl OptionSettings {
     ///
     /// # Errors
     ///
-    /// A text that no option has.
+    /// A name or value that no option has.
     pub fn options(&self) -> Result<Options, String> {
         let mut options = Options::default();
         options.controller = self.controller.as_deref().map(Into::into);
-        options.profile = match self.profile.as_deref() {
-            None | Some("Strict") => Profile::Strict,
-            Some("Compatible") => Profile::Compatible,
-            Some(other) => return Err(format!("no profile `{other}`")),
-        };
         options.missing_services = match self.missing_services.as_deref() {
-            None | Some("NotFound") => MissingServices::NotFound,
-            Some("Assume") => MissingServices::Assume,
-            Some("Infer") => MissingServices::Infer,
+            None | Some("not-found") => MissingServices::NotFound,
+            Some("assume") => MissingServices::Assume,
+            Some("infer") => MissingServices::Infer,
             Some(other) => return Err(format!("no missing_services `{other}`")),
         };
         for name in &self.without_features {
@@ -50,6 +44,7 @@ impl OptionSettings {
         }
         options.addresses = self.addresses.as_ref().map(|all| all.iter().map(|one| address(one)).collect());
         options.unavailable_ports = self.unavailable_ports.iter().copied().collect();
+        self.choices.iter().try_for_each(|(name, value)| options.set(name, value))?;
         Ok(options)
     }
 }

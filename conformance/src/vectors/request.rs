@@ -9,6 +9,7 @@ use gatewright::{Arrival, Authority, Decision, Pick, Request, Table, apply};
 use http::HeaderMap;
 use serde::Deserialize;
 
+use super::backend_tls::WantedTls;
 use super::differences::{Differences, fields};
 use super::status::object_name;
 
@@ -171,7 +172,10 @@ pub struct WantedForward {
     retry: Option<WantedRetry>,
     session: Option<WantedSession>,
     endpoints: Option<Vec<String>>,
-    /// What the decision does not have: `retry`, `session`.
+    external: Option<String>,
+    backend_tls: Option<WantedTls>,
+    retry_budget: Option<WantedBudget>,
+    /// What the decision does not have.
     #[serde(default)]
     without: Vec<String>,
 }
@@ -186,9 +190,19 @@ struct WantedRetry {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct WantedBudget {
+    percent: u8,
+    interval: String,
+    min_count: u32,
+    min_interval: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WantedSession {
     carrier: String,
     name: Option<String>,
+    path: Option<String>,
     absolute_timeout: Option<String>,
     permanent: bool,
 }
@@ -240,25 +254,36 @@ impl Asked {
             shares.check(&request, table, &mut differ);
             return Ok(differ.0);
         }
-        let decision = table.decide(&request, Pick(self.pick));
+        self.compare(&table.decide(&request, Pick(self.pick)), &headers, table, &mut differ)?;
+        Ok(differ.0)
+    }
+
+    /// Compares a decision with what is wanted.
+    pub(super) fn compare(
+        &self,
+        decision: &Decision<'_>,
+        headers: &HeaderMap,
+        table: &Table,
+        differ: &mut Differences,
+    ) -> Result<(), String> {
         if let Some(wanted) = &self.rule {
             let rule = decision.matched().map(|matched| table.match_report(matched));
             let rule = rule.map_or_else(|| "none".to_owned(), |report| format!("{} #{}", object_name(&report.route), report.rule));
             differ.equal("the rule", rule.as_str(), wanted);
         }
-        match (&decision, &self.expect) {
+        match (decision, &self.expect) {
             (Decision::Forward(got), Answer { forward: Some(wanted), redirect: None, respond: None, .. }) => {
-                wanted.check(got, self, &headers, table, &mut differ)?;
+                wanted.check(got, self, headers, table, differ)?;
             }
             (Decision::Redirect(got), Answer { forward: None, redirect: Some(wanted), respond: None, .. }) => {
-                wanted.check(got, self, &mut differ)?
+                wanted.check(got, self, differ)?
             }
             (Decision::Respond(got), Answer { forward: None, redirect: None, respond: Some(wanted), .. }) => {
-                wanted.check(got, self, &mut differ)?
+                wanted.check(got, self, differ)?
             }
-            _ => differ.0.push(format!("the answer is `{}`, expected {:?}", table.report(&decision), self.expect)),
+            _ => differ.0.push(format!("the answer is `{}`, expected {:?}", table.report(decision), self.expect)),
         }
-        Ok(differ.0)
+        Ok(())
     }
 
     /// The rule that the request wins, if it wins one.
@@ -268,7 +293,7 @@ impl Asked {
         table.decide(&request, Pick(self.pick)).matched().map(|matched| matched.rule)
     }
 
-    fn request<'a>(&'a self, place: &'a Place, table: &Table, headers: &'a HeaderMap) -> Result<Option<Request<'a>>, String> {
+    pub(super) fn request<'a>(&'a self, place: &'a Place, table: &Table, headers: &'a HeaderMap) -> Result<Option<Request<'a>>, String> {
         let authority = match (self.no_authority.as_deref(), self.authority.as_ref().or(place.authority.as_ref())) {
             (None, Some(authority)) => Authority::Given(authority.as_bytes()),
             (None, None) => return Err("the request has no authority".to_owned()),
@@ -316,6 +341,23 @@ impl WantedForward {
         let facts = table.backend(got.backend).ok_or("no such backend")?;
         if let Some(wanted) = &self.protocol {
             differ.equal("the protocol", facts.protocol.as_str(), wanted);
+        }
+        if let Some(wanted) = &self.external {
+            let host = match &facts.endpoints {
+                gatewright::table::Endpoints::External(host) => Some(&**host),
+                _ => None,
+            };
+            differ.equal("the host outside of the cluster", host, Some(wanted));
+        }
+        if let Some(wanted) = &self.backend_tls {
+            wanted.check(facts.tls.as_ref(), differ);
+        }
+        if let Some(wanted) = &self.retry_budget {
+            let Some(got) = &facts.retry_budget else { return Err("no retry budget".to_owned()) };
+            differ.equal("the share of retries", got.percent(), wanted.percent);
+            differ.duration("the interval of the budget", Some(got.interval()), &wanted.interval)?;
+            differ.equal("the least number of retries", got.min_count(), wanted.min_count);
+            differ.duration("the interval of the least number", Some(got.min_interval()), &wanted.min_interval)?;
         }
         if let Some(wanted) = &self.endpoints {
             let endpoints = match &facts.endpoints {
@@ -371,6 +413,9 @@ impl WantedForward {
             if let Some(wanted) = &wanted.name {
                 differ.equal("the name of the session", got.name(), wanted);
             }
+            if let Some(wanted) = &wanted.path {
+                differ.equal("the path of the session", got.path(), wanted);
+            }
             differ.equal("whether the session is permanent", got.is_permanent(), wanted.permanent);
             if let Some(wanted) = &wanted.absolute_timeout {
                 differ.duration("the timeout of the session", got.absolute_timeout(), wanted)?;
@@ -380,6 +425,8 @@ impl WantedForward {
             let has = match without.as_str() {
                 "retry" => got.retry.is_some(),
                 "session" => got.session.is_some(),
+                "backend_tls" => facts.tls.is_some(),
+                "retry_budget" => facts.retry_budget.is_some(),
                 other => return Err(format!("without: `{other}`")),
             };
             differ.equal(&format!("whether there is a {without}"), has, false);
