@@ -5,7 +5,7 @@ use http::{HeaderMap, Uri};
 use super::row::{AnsweredBy, Frame, NameMatch, Outcome, Protocol, Rejection, Row, WantedBackend, WantedForwarded, WantedRedirect};
 
 /// What a client and a backend saw.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     /// Why the connection was not served, when it was not.
     pub refused: Option<Refused>,
@@ -39,7 +39,7 @@ pub enum Refused {
 }
 
 /// A request as a backend received it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarded {
     /// Namespace of the backend.
     pub namespace: String,

@@ -68,9 +68,15 @@ impl<'a> Proxy<'a> {
                 if observed.refused.is_some() {
                     return Ok(observed);
                 }
-                let arrival = Arrival { listener: Some(listener), ..arrival };
-                self.http(row, arrival, "https", gateway.backend_client_certificate.as_ref(), pick, &mut observed)?;
-                Ok(observed)
+                let certificate = gateway.backend_client_certificate.as_ref();
+                let mut by_name = observed.clone();
+                self.http(row, arrival, "https", certificate, pick, &mut by_name)?;
+                self.http(row, Arrival { listener: Some(listener), ..arrival }, "https", certificate, pick, &mut observed)?;
+                if by_name == observed {
+                    Ok(observed)
+                } else {
+                    Err(format!("the server name gives {by_name:?}, the listener of the connection {observed:?}"))
+                }
             }
             ConnectionDecision::Http { listener: None } if !over_tls => {
                 let mut observed = Observed::default();

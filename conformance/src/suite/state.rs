@@ -233,11 +233,17 @@ impl State {
     ///
     /// What the loader could not read.
     pub fn resources(&self) -> Result<Resources, String> {
-        load(self.objects.iter().map(|stored| &stored.object).chain(&self.endpoint_slices()))
-    }
-
-    fn endpoint_slices(&self) -> Vec<Value> {
-        pods::endpoint_slices(self.objects_of("Service"), &self.pods())
+        let slices = pods::endpoint_slices(self.objects_of("Service"), &self.pods());
+        let mut loader = Loader::new();
+        for object in self.objects.iter().map(|stored| &stored.object).chain(&slices) {
+            let (kind, namespace, name) = identity(object);
+            loader.add_text(&format!("{kind}/{namespace}/{name}"), &object.to_string());
+        }
+        let loaded = loader.finish();
+        if loaded.is_broken() {
+            return Err(loaded.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        }
+        Ok(loaded.resources)
     }
 
     /// The objects as one text, without EndpointSlices: where the backends are is for its reader to say.
@@ -249,30 +255,32 @@ impl State {
     ///
     /// # Errors
     ///
-    /// What the loader could not read.
+    /// What the loader could not read, and a status that depends on the order of the objects.
     pub fn compile(&self, case: &Case) -> Result<Compiled, String> {
-        Ok(compile(&self.resources()?, &options(case)?))
-    }
-
-    /// The same objects, given in the opposite order.
-    pub(super) fn compile_reversed(&self, case: &Case) -> Result<Compiled, String> {
-        let slices = self.endpoint_slices();
-        let resources = load(slices.iter().rev().chain(self.objects.iter().rev().map(|stored| &stored.object)))?;
-        Ok(compile(&resources, &options(case)?))
+        let (mut resources, options) = (self.resources()?, options(case)?);
+        let compiled = compile(&resources, &options);
+        reverse(&mut resources);
+        if compile(&resources, &options).status != compiled.status {
+            return Err("the status depends on the order of the objects".to_owned());
+        }
+        Ok(compiled)
     }
 }
 
-fn load<'v>(objects: impl Iterator<Item = &'v Value>) -> Result<Resources, String> {
-    let mut loader = Loader::new();
-    for object in objects {
-        let (kind, namespace, name) = identity(object);
-        loader.add_text(&format!("{kind}/{namespace}/{name}"), &object.to_string());
-    }
-    let loaded = loader.finish();
-    if loaded.is_broken() {
-        return Err(loaded.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
-    }
-    Ok(loaded.resources)
+/// The same objects in the opposite order.
+fn reverse(resources: &mut Resources) {
+    resources.gateway_classes.reverse();
+    resources.gateways.reverse();
+    resources.listener_sets.reverse();
+    resources.http_routes.reverse();
+    resources.grpc_routes.reverse();
+    resources.tls_routes.reverse();
+    resources.tcp_routes.reverse();
+    resources.udp_routes.reverse();
+    resources.reference_grants.reverse();
+    resources.backend_tls_policies.reverse();
+    resources.services.reverse();
+    resources.endpoint_slices.reverse();
 }
 
 /// What the controller under test supports: everything but what the case runs without.
