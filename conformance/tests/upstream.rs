@@ -7,16 +7,6 @@ use std::sync::{Arc, Mutex};
 use gatewright_conformance::suite::{Case, CaseResult, Totals, cases, run_case};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// Cases that ask for what the library does not do yet.
-const AWAITED: &[&str] = &[
-    "udproute-multiple-routes-attachment",
-    "udproute-parentref-attach-all-listeners",
-    "udproute-parentref-port-and-section-name",
-    "udproute-reference-grant",
-    "udproute-simple",
-    "udproute-weighted-routing",
-];
-
 fn main() -> Result<(), String> {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
@@ -24,8 +14,7 @@ fn main() -> Result<(), String> {
     if let Some(suite) = gatewright_conformance::shared("conformance") {
         for name in cases(&suite)? {
             let (suite, results) = (suite.clone(), Arc::clone(&results));
-            let awaited = AWAITED.contains(&name.as_str());
-            trials.push(Trial::test(name.clone(), move || run(&suite, &name, &results)).with_ignored_flag(awaited));
+            trials.push(Trial::test(name.clone(), move || run(&suite, &name, &results)));
         }
         trials.push(Trial::test("the-suite-is-whole", move || whole(&suite)));
     }
