@@ -183,6 +183,7 @@ pub fn run_case(suite: &Path, name: &str) -> Result<CaseResult, String> {
                 }
             }
         }
+        result.wrong.extend(published(&case, &compiled).map(|wrong| format!("features: {wrong}")));
         let proxy = Proxy::new(&state, &compiled.table);
         for row in case.traffic.iter().filter(|row| row.step == step) {
             let wrong = addressee(row, &compiled).into_iter().chain(traffic(row, &proxy));
@@ -202,6 +203,21 @@ pub fn run_case(suite: &Path, name: &str) -> Result<CaseResult, String> {
         return Err(format!("{name}: not every entry belongs to a step: {given:?}, {:?}", result.ids()));
     }
     Ok(result)
+}
+
+/// The features that the GatewayClass publishes are those that let the case run. Those of meshes are not among them,
+/// nor are those that only the main branch names.
+fn published(case: &Case, compiled: &Compiled) -> impl Iterator<Item = String> {
+    let listed = |feature: &String| {
+        let mut features = compiled.status.gateway_classes.iter().flat_map(|class| &class.status.supported_features);
+        features.any(|listed| listed.name == **feature)
+    };
+    let released = case.source_version != "main";
+    let needed = case.features.iter().chain(&case.conditions_to_run.only_if_supported);
+    let needed = needed.filter(move |feature| released && !feature.starts_with("Mesh"));
+    let missing = needed.filter(move |feature| !listed(feature)).map(|feature| format!("{feature} is not published"));
+    let forbidden = case.conditions_to_run.only_if_unsupported.iter().filter(move |feature| listed(feature));
+    missing.chain(forbidden.map(|feature| format!("{feature} is published")))
 }
 
 /// A row names a Gateway, which must have the address that the row is sent to, or a client and a target.
