@@ -1,8 +1,7 @@
 //! The addresses that a Gateway asks for ([L-28]).
 
-use super::findings::Findings;
+use super::findings::{Findings, Problem};
 use super::input::Input;
-use super::tls::Problem;
 use crate::diagnostic::Code;
 use crate::features::Feature;
 use crate::resource::gateway::GatewaySpecAddress;

@@ -4,13 +4,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::backend::View;
-use super::findings::Findings;
+use super::findings::{Findings, Problem};
 use super::gateway::CheckedGateway;
 use super::input::{Input, Key};
 use super::listener::CheckedListener;
 use super::mesh::{self, FrontendKey};
 use super::route::CheckedRoute;
-use super::tls::Problem;
 use crate::diagnostic::Code;
 use crate::features::Feature;
 use crate::model::hostname::{self, Hostname};
@@ -256,48 +255,4 @@ fn candidates<'r>(
         return Err(("NoMatchingListenerHostname", "no hostname of the route intersects a listener's".to_owned()));
     }
     Ok(listeners)
-}
-
-/// HTTPRoutes and GRPCRoutes must not share hostnames on a listener: the older route keeps them, then the first
-/// by `namespace/name` ([G-12], [U-13]). The other does not attach there.
-pub(crate) fn separate_kinds<'r>(routes: &[CheckedRoute<'r>], attachments: &mut [Vec<Attachment<'r>>], findings: &mut [Findings]) {
-    if [RouteKind::Http, RouteKind::Grpc].iter().any(|kind| !routes.iter().any(|route| route.kind == *kind)) {
-        return;
-    }
-    let mut order: Vec<usize> = (0..routes.len()).collect();
-    order.sort_by_key(|n| routes.get(*n).map(|route| route.rank));
-    let mut taken: BTreeMap<(Key<'r>, usize), Vec<(RouteKind, Hostnames)>> = BTreeMap::new();
-    for n in order {
-        let (Some(route), Some(attachments), Some(findings)) = (routes.get(n), attachments.get_mut(n), findings.get_mut(n)) else {
-            continue;
-        };
-        if !matches!(route.kind, RouteKind::Http | RouteKind::Grpc) {
-            continue;
-        }
-        // A route of which nothing is left is not accepted anyway and takes no hostname away.
-        let nothing = route.rules.get(&View::Gateway).is_some_and(|rules| rules.rules.is_empty());
-        if nothing && route.unusable(View::Gateway).is_some() {
-            continue;
-        }
-        for attachment in attachments {
-            let Some(gateway) = attachment.gateway else { continue };
-            attachment.listeners.retain(|listener, hostnames| {
-                let others = taken.entry((gateway, *listener)).or_default();
-                let overlap = |(kind, names): &(RouteKind, Hostnames)| {
-                    *kind != route.kind
-                        && names.iter().any(|a| hostnames.iter().any(|b| hostname::intersect(a.as_ref(), b.as_ref()).is_some()))
-                };
-                if others.iter().any(overlap) {
-                    return false;
-                }
-                others.push((route.kind, hostnames.clone()));
-                true
-            });
-            if attachment.listeners.is_empty() && attachment.refused.is_none() {
-                let message = "an older route of the other kind (HTTPRoute or GRPCRoute) serves these hostnames".to_owned();
-                findings.error(Code::NotAttached, attachment.path.clone(), message.clone());
-                attachment.refused = Some(("Conflicted", format!("{}: {message}", attachment.path)));
-            }
-        }
-    }
 }

@@ -1,10 +1,12 @@
 //! Which listeners exclude each other: in one Gateway nobody wins, between a Gateway and its ListenerSets the
 //! first in precedence does ([L-1] to [L-6]).
 
+use super::findings::Findings;
 use super::listener::CheckedListener;
+use crate::diagnostic::Code;
 use crate::features::{Feature, Features};
 use crate::resource::gateway::ProtocolType;
-use crate::table::ListenerProtocol;
+use crate::table::{ListenerProtocol, RouteKind};
 
 /// Why two listeners exclude each other ([L-3]).
 pub(crate) fn conflict(one: &CheckedListener<'_>, other: &CheckedListener<'_>, features: Features) -> Option<&'static str> {
@@ -62,4 +64,19 @@ pub(crate) fn overlap(one: &CheckedListener<'_>, other: &CheckedListener<'_>) ->
         && tls(one)
         && tls(other)
         && crate::model::hostname::intersect(one.hostname.as_ref(), other.hostname.as_ref()).is_some()
+}
+
+/// Marks the listeners that a conflict excludes.
+pub(crate) fn exclude(listeners: &mut [CheckedListener<'_>], conflicts: Vec<Option<&'static str>>, findings: &mut Findings) {
+    for (listener, reason) in listeners.iter_mut().zip(conflicts) {
+        let Some(reason) = reason else { continue };
+        let message =
+            format!("listener `{}` and another one on port {} exclude each other: {reason}", listener.resource.name, listener.port);
+        findings.error(Code::Listener, listener.path.clone(), message);
+        listener.conflict = Some(reason);
+        // Two modes of TLS on one port are a mode that is not supported ([L-3]).
+        if reason == "ProtocolConflict" && listener.kinds == [RouteKind::Tls] {
+            listener.kinds.clear();
+        }
+    }
 }

@@ -3,6 +3,9 @@
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::resource::status::{Condition, ConditionStatus};
 
+/// Reason and message of a condition that is not as it should be.
+pub(crate) type Problem = (&'static str, String);
+
 /// The findings about one object.
 #[derive(Debug)]
 pub(crate) struct Findings {

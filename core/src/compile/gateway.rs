@@ -5,18 +5,17 @@ use std::collections::BTreeMap;
 use super::address::{self, Addresses};
 use super::class::{DEFAULT_CONTROLLER, parameters};
 use super::conflict;
-use super::findings::{Findings, condition};
+use super::findings::{Findings, Problem, condition};
 use super::input::{Input, Key};
 use super::listener::{self, CheckedListener};
 use super::listener_set::{self, CheckedSet};
-use super::tls::{self, Owner, Problem};
+use super::tls::{self, Owner};
 use crate::diagnostic::{Code, ObjectRef};
 use crate::features::Feature;
 use crate::model::namespace_of;
 use crate::resource::meta::DefaultScope;
 use crate::resource::status::GatewayStatus;
 use crate::resource::{GATEWAY_GROUP, Gateway};
-use crate::table::RouteKind;
 
 /// A Gateway of this controller.
 #[derive(Debug)]
@@ -90,7 +89,7 @@ impl<'r> CheckedGateway<'r> {
         if self.is_default() {
             conditions.push(set("DefaultGateway", true, "DefaultGateway", "spec.defaultScope: routes without parentRefs may attach"));
         }
-        let accepted_sets = self.sets.iter().filter(|set| set.accepted(self)).count();
+        let accepted_sets = self.sets.iter().filter(|set| set.accepted(&self.listeners)).count();
         let listeners = self.listeners.iter().enumerate().filter(|(_, listener)| listener.set.is_none());
         GatewayStatus {
             addresses: self.addresses.assigned.clone(),
@@ -131,7 +130,7 @@ fn one<'r>(
     let mut listeners = listener::check(&gateway.spec.listeners, owner, None, (gateway, namespace), input, &mut findings);
     let features = input.options.features;
     let conflicts = conflict::within(&listeners, &[], features);
-    exclude(&mut listeners, conflicts, &mut findings);
+    conflict::exclude(&mut listeners, conflicts, &mut findings);
 
     let parameters_ref = gateway.spec.infrastructure.as_ref().and_then(|infrastructure| infrastructure.parameters_ref.as_ref());
     let invalid_parameters =
@@ -154,7 +153,8 @@ fn one<'r>(
     };
     all.push(findings);
     if features.contains(Feature::ListenerSet) {
-        listener_set::merge(&mut checked, namespace, input, all);
+        let accepted = checked.accepted();
+        checked.sets = listener_set::merge((gateway, namespace), accepted, &mut checked.listeners, input, all);
     }
     let overlaps: Vec<bool> = {
         let list = &checked.listeners;
@@ -163,19 +163,4 @@ fn one<'r>(
     };
     checked.listeners.iter_mut().zip(overlaps).for_each(|(listener, overlaps)| listener.overlaps = overlaps);
     checked
-}
-
-/// Marks the listeners that a conflict excludes.
-pub(crate) fn exclude(listeners: &mut [CheckedListener<'_>], conflicts: Vec<Option<&'static str>>, findings: &mut Findings) {
-    for (listener, reason) in listeners.iter_mut().zip(conflicts) {
-        let Some(reason) = reason else { continue };
-        let message =
-            format!("listener `{}` and another one on port {} exclude each other: {reason}", listener.resource.name, listener.port);
-        findings.error(Code::Listener, listener.path.clone(), message);
-        listener.conflict = Some(reason);
-        // Two modes of TLS on one port are a mode that is not supported ([L-3]).
-        if reason == "ProtocolConflict" && listener.kinds == [RouteKind::Tls] {
-            listener.kinds.clear();
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::grant::Grants;
 use crate::model::namespace_of;
+use crate::model::pem;
 use crate::model::selector::NamespaceLabels;
 use crate::options::{MissingServices, Options};
 use crate::resource::kubernetes::{ConfigMap, EndpointSlice, Secret, Service, ServiceImport};
@@ -75,7 +76,7 @@ impl<'r> Input<'r> {
         };
         match config_map.data.get("ca.crt") {
             None => Err(format!("ConfigMap `{namespace}/{name}` has no key `ca.crt`")),
-            Some(text) if !super::tls::is_bundle(text) => {
+            Some(text) if !pem::is_bundle(text) => {
                 Err(format!("`ca.crt` of ConfigMap `{namespace}/{name}` has no certificate in PEM format"))
             }
             Some(_) => Ok(()),

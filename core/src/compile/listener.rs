@@ -1,9 +1,9 @@
 //! One listener of a Gateway or ListenerSet: whether it is valid, which routes it takes, and its status ([L-8] to
 //! [L-15], [L-30]).
 
-use super::findings::{Findings, condition};
+use super::findings::{Findings, Problem, condition};
 use super::input::Input;
-use super::tls::{self, Owner, Problem};
+use super::tls::{self, Owner};
 use crate::diagnostic::{Code, ObjectRef};
 use crate::features::{Feature, Features};
 use crate::model::hostname::{Hostname, HostnameError};

@@ -1,17 +1,16 @@
 //! ListenerSets: which Gateway takes their listeners, and in what order ([L-5], [L-17], [L-18]).
 
 use super::conflict;
-use super::findings::{Findings, condition};
-use super::gateway::{CheckedGateway, exclude};
+use super::findings::{Findings, Problem, condition};
 use super::input::{Input, Key};
 use super::listener::{self, CheckedListener};
-use super::tls::{Owner, Problem};
+use super::tls::Owner;
 use crate::diagnostic::{Code, ObjectRef};
 use crate::model::namespace_of;
 use crate::model::selector::AllowedNamespaces;
 use crate::model::time::parse_timestamp;
 use crate::resource::status::ListenerSetStatus;
-use crate::resource::{GATEWAY_GROUP, ListenerSet};
+use crate::resource::{GATEWAY_GROUP, Gateway, ListenerSet};
 
 /// A ListenerSet of a Gateway of this controller.
 #[derive(Debug)]
@@ -28,21 +27,21 @@ pub(crate) struct CheckedSet<'r> {
 impl<'r> CheckedSet<'r> {
     /// Whether it adds listeners, at least one of them valid: unlike a Gateway's, a listener without a usable
     /// certificate does not count ([L-40]).
-    pub(crate) fn accepted(&self, gateway: &CheckedGateway<'r>) -> bool {
-        self.refused.is_none() && self.listeners(gateway).any(|(_, listener)| listener.programmed())
+    pub(crate) fn accepted(&self, all: &[CheckedListener<'r>]) -> bool {
+        self.refused.is_none() && self.listeners(all).any(|(_, listener)| listener.programmed())
     }
 
     /// Its listeners among those of its Gateway, with their places there.
     pub(crate) fn listeners<'g>(
         &self,
-        gateway: &'g CheckedGateway<'r>,
+        all: &'g [CheckedListener<'r>],
     ) -> impl Iterator<Item = (usize, &'g CheckedListener<'r>)> + use<'g, 'r> {
         let index = self.index;
-        gateway.listeners.iter().enumerate().filter(move |(_, listener)| listener.set == Some(index))
+        all.iter().enumerate().filter(move |(_, listener)| listener.set == Some(index))
     }
 
     /// `status`, with the number of attached routes of each listener of the Gateway.
-    pub(crate) fn status(&self, gateway: &CheckedGateway<'r>, attached: &[usize]) -> ListenerSetStatus {
+    pub(crate) fn status(&self, all: &[CheckedListener<'r>], attached: &[usize]) -> ListenerSetStatus {
         let generation = self.resource.metadata.generation;
         let both = |holds: bool, reasons: [&str; 2], message: &str| {
             ["Accepted", "Programmed"]
@@ -51,59 +50,67 @@ impl<'r> CheckedSet<'r> {
                 .map(|(type_, reason)| condition(type_, holds, reason, message, generation))
                 .collect::<Vec<_>>()
         };
-        let invalid: Vec<&str> = self.listeners(gateway).filter(|(_, l)| !l.programmed()).map(|(_, l)| l.resource.name.as_str()).collect();
+        let invalid: Vec<&str> = self.listeners(all).filter(|(_, l)| !l.programmed()).map(|(_, l)| l.resource.name.as_str()).collect();
         let message = format!("spec.listeners: listeners that are not valid: {}", invalid.join(", "));
         let conditions = match &self.refused {
             Some((reason, message)) => both(false, [reason, reason], message),
-            None if !self.accepted(gateway) => both(false, ["ListenersNotValid"; 2], &message),
+            None if !self.accepted(all) => both(false, ["ListenersNotValid"; 2], &message),
             None if invalid.is_empty() => both(true, ["Accepted", "Programmed"], ""),
             None => both(true, ["ListenersNotValid", "Programmed"], &message),
         };
-        let listeners = self.listeners(gateway).map(|(n, l)| l.status(attached.get(n).copied().unwrap_or(0), generation));
+        let listeners = self.listeners(all).map(|(n, l)| l.status(attached.get(n).copied().unwrap_or(0), generation));
         ListenerSetStatus { conditions, listeners: listeners.collect() }
     }
 }
 
 /// Adds the listeners of every ListenerSet that names the Gateway: the oldest set first, then by the text
 /// `namespace/name`; a listener that an earlier one excludes loses ([L-5]).
-pub(crate) fn merge<'r>(gateway: &mut CheckedGateway<'r>, namespace: &'r str, input: &Input<'r>, all: &mut Vec<Findings>) {
-    let allowed = gateway.resource.spec.allowed_listeners.as_ref().and_then(|allowed| allowed.namespaces.as_ref());
+pub(crate) fn merge<'r>(
+    (gateway, namespace): (&'r Gateway, &'r str),
+    accepted: bool,
+    all: &mut Vec<CheckedListener<'r>>,
+    input: &Input<'r>,
+    all_findings: &mut Vec<Findings>,
+) -> Vec<CheckedSet<'r>> {
+    let mut sets = Vec::new();
+    let allowed = gateway.spec.allowed_listeners.as_ref().and_then(|allowed| allowed.namespaces.as_ref());
     // Without a word of the Gateway no set may attach ([L-17]).
     let allowed = match allowed {
         None => Ok(AllowedNamespaces::None),
         Some(field) if field.from.is_none() => Ok(AllowedNamespaces::None),
         field => AllowedNamespaces::parse(field),
     };
-    for set in of_gateway(namespace, &gateway.resource.metadata.name, input) {
+    for set in of_gateway(namespace, &gateway.metadata.name, input) {
         let key = (namespace_of(&set.metadata), set.metadata.name.as_str());
         let object = ObjectRef::new(GATEWAY_GROUP, "ListenerSet", key.0, key.1);
         let mut findings = Findings::new(object.clone());
         let let_in = allowed.as_ref().is_ok_and(|allowed| allowed.allow(namespace, key.0, &input.namespaces));
-        let refused = if !gateway.accepted() {
+        let refused = if !accepted {
             Some(("ParentNotAccepted", "spec.parentRef: the Gateway is not accepted".to_owned()))
         } else if !let_in {
             Some(("NotAllowed", "spec.parentRef: the Gateway lets no ListenerSet of this namespace in (`allowedListeners`)".to_owned()))
         } else {
             None
         };
-        let index = gateway.sets.len();
+        let index = sets.len();
         match &refused {
             Some((_, message)) => findings.error(Code::NotAttached, "spec.parentRef", message.clone()),
             None => {
                 let owner = Owner { kind: "ListenerSet", namespace: key.0 };
-                let of = (gateway.resource, namespace);
+                let of = (gateway, namespace);
                 let mut listeners = listener::check(&set.spec.listeners, owner, Some(index), of, input, &mut findings);
                 let features = input.options.features;
-                let lost = conflict::with_earlier(&listeners, &gateway.listeners, features);
+                let lost = conflict::with_earlier(&listeners, all, features);
                 let gone: Vec<bool> = lost.iter().map(Option::is_some).collect();
                 let inner = conflict::within(&listeners, &gone, features);
-                exclude(&mut listeners, lost.into_iter().zip(inner).map(|(lost, inner)| lost.or(inner)).collect(), &mut findings);
-                gateway.listeners.append(&mut listeners);
+                conflict::exclude(&mut listeners, lost.into_iter().zip(inner).map(|(lost, inner)| lost.or(inner)).collect(), &mut findings);
+                all.append(&mut listeners);
             }
         }
-        gateway.sets.push(CheckedSet { resource: set, object, key, refused, index });
-        all.push(findings);
+        sets.push(CheckedSet { resource: set, object, key, refused, index });
+        all_findings.push(findings);
     }
+    sets
 }
 
 /// The sets that name a Gateway, in order of precedence.

@@ -1,13 +1,10 @@
 //! Services as parents: which of their ports a route serves, and to whom ([A-20] to, GEP-1294).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::attach::Attachment;
-use super::findings::Findings;
+use super::findings::Problem;
 use super::input::{Input, Key};
 use super::route::CheckedRoute;
-use super::tls::Problem;
-use crate::diagnostic::Code;
 use crate::features::Feature;
 use crate::resource::kubernetes::ServicePort;
 use crate::resource::meta::ParentReference;
@@ -59,31 +56,4 @@ pub(crate) fn frontends<'r>(
         return Some(Err(("NoMatchingParent", format!("Service `{namespace}/{name}` has no such port"))));
     }
     Some(Ok(ports.into_iter().map(|port| (namespace, name, port, consumer)).collect()))
-}
-
-/// The kinds of routes from the most specific: on one port of a Service the most specific kind that is there
-/// serves alone ([A-24]).
-const SPECIFIC_FIRST: [RouteKind; 4] = [RouteKind::Grpc, RouteKind::Http, RouteKind::Tls, RouteKind::Tcp];
-
-/// Takes the less specific kinds of routes off every port of a Service.
-pub(crate) fn separate_kinds<'r>(routes: &[CheckedRoute<'r>], attachments: &mut [Vec<Attachment<'r>>], findings: &mut [Findings]) {
-    let rank = |kind: RouteKind| SPECIFIC_FIRST.iter().position(|one| *one == kind);
-    let mut best = BTreeMap::<FrontendKey<'r>, usize>::new();
-    for (route, attachments) in routes.iter().zip(&*attachments) {
-        let Some(rank) = rank(route.kind) else { continue };
-        for key in attachments.iter().flat_map(|attachment| &attachment.frontends) {
-            let best = best.entry(*key).or_insert(rank);
-            *best = rank.min(*best);
-        }
-    }
-    for ((route, attachments), findings) in routes.iter().zip(attachments).zip(findings) {
-        for attachment in attachments.iter_mut().filter(|attachment| !attachment.frontends.is_empty()) {
-            attachment.frontends.retain(|key| best.get(key).copied() == rank(route.kind));
-            if attachment.frontends.is_empty() {
-                let message = "a route of a more specific kind serves the Service".to_owned();
-                findings.error(Code::NotAttached, attachment.path.clone(), message.clone());
-                attachment.refused = Some(("Conflicted", format!("{}: {message}", attachment.path)));
-            }
-        }
-    }
 }

@@ -23,6 +23,7 @@ mod mesh;
 mod policy;
 mod route;
 mod rule;
+mod separate;
 mod shadow;
 mod status;
 mod tls;
@@ -122,16 +123,17 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
         views.into_iter().for_each(|view| route.check_rules(view, &mut backends, &mut patterns, findings, &input));
     }
     if options.http_and_grpc == HttpAndGrpc::Separate {
-        attach::separate_kinds(&routes, &mut attachments, &mut findings);
+        separate::on_listeners(&routes, &mut attachments, &mut findings);
     }
-    mesh::separate_kinds(&routes, &mut attachments, &mut findings);
+    separate::on_services(&routes, &mut attachments, &mut findings);
 
     let attached = attached_routes(&routes, &attachments, &gateways);
     let with_sets = options.features.contains(Feature::ListenerSet);
     for (key, gateway) in &gateways {
         let counts: Vec<usize> = (0..gateway.listeners.len()).map(|n| attached.get(&(*key, n)).map_or(0, BTreeSet::len)).collect();
         status.gateways.push(ObjectStatus { object: gateway.object.clone(), status: gateway.status(&counts, with_sets) });
-        let sets = gateway.sets.iter().map(|set| ObjectStatus { object: set.object.clone(), status: set.status(gateway, &counts) });
+        let sets =
+            gateway.sets.iter().map(|set| ObjectStatus { object: set.object.clone(), status: set.status(&gateway.listeners, &counts) });
         status.listener_sets.extend(sets);
     }
     status.listener_sets.sort_by(|a, b| a.object.cmp(&b.object));

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::backend::{Backends, Referrer, View};
-use super::findings::Findings;
+use super::findings::{Findings, Problem};
 use super::input::Input;
 use super::listener::hostname_message;
 use super::rule::{self, CheckedRules, RuleContext};
-use super::tls::Problem;
 use crate::diagnostic::{Code, ObjectRef};
 use crate::model::hostname::Hostname;
 use crate::model::namespace_of;

@@ -1,18 +1,16 @@
 //! Certificates: those that listeners and Gateways show, and those of the authorities they trust ([L-11], [L-36],
 //! [L-37]).
 
-use super::findings::Findings;
+use super::findings::{Findings, Problem};
 use super::input::Input;
 use crate::diagnostic::{Code, ObjectRef};
 use crate::model::grant::Reference;
+use crate::model::pem;
 use crate::resource::GATEWAY_GROUP;
 use crate::resource::gateway::{FrontendTlsConfig, FrontendValidationMode, Gateway};
 use crate::resource::kubernetes::Secret;
 use crate::resource::meta::SecretObjectReference;
 use crate::table::ClientValidation;
-
-/// Reason and message of a condition that is not as it should be.
-pub(crate) type Problem = (&'static str, String);
 
 /// The object that refers to certificates: grants are given to it, never to the Gateway it belongs to ([L-40]).
 #[derive(Clone, Copy, Debug)]
@@ -99,30 +97,8 @@ fn certificate(
 }
 
 fn has_pem(secret: &Secret, member: &str) -> bool {
-    secret.string_data.get(member).is_some_and(|text| is_pem(text)) || secret.data.get(member).is_some_and(|base64| is_base64_pem(base64))
-}
-
-/// Whether a text begins as PEM does (RFC 7468).
-fn is_pem(text: &str) -> bool {
-    text.trim_start().starts_with("-----BEGIN")
-}
-
-/// Whether a text is a bundle of certificates: at least one, and each one whole, with header, base64 and footer (RFC 7468
-/// section 5). Which names a certificate holds is the embedding program's to read.
-pub(crate) fn is_bundle(text: &str) -> bool {
-    let (header, footer) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
-    let mut certificates = text.split(header).skip(1).peekable();
-    certificates.peek().is_some()
-        && certificates.all(|rest| {
-            let Some((body, _)) = rest.split_once(footer) else { return false };
-            let mut octets = body.bytes().filter(|octet| !octet.is_ascii_whitespace()).peekable();
-            octets.peek().is_some() && octets.all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'='))
-        })
-}
-
-/// Whether a text in base64 begins as PEM does.
-fn is_base64_pem(base64: &str) -> bool {
-    base64.trim_start().starts_with("LS0tLS1CRUdJTi")
+    secret.string_data.get(member).is_some_and(|text| pem::is_pem(text))
+        || secret.data.get(member).is_some_and(|base64| pem::is_base64(base64))
 }
 
 fn permit(owner: Owner<'_>, (group, kind, namespace, name): (&str, &str, &str, &str), input: &Input<'_>) -> Result<(), Problem> {
@@ -229,20 +205,5 @@ fn authority(owner: Owner<'_>, (group, kind, namespace, name): (&str, &str, &str
     match input.ca_bundle(namespace, name) {
         Ok(()) => Ok(ObjectRef::new("", "ConfigMap", namespace, name)),
         Err(message) => Err(("InvalidCACertificateRef", message)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bundles() {
-        let one = "-----BEGIN CERTIFICATE-----\nMIIB+/8=\n-----END CERTIFICATE-----\n";
-        assert!(is_bundle(one) && is_bundle(&format!("# an authority\n{one}{one}")));
-        for text in ["", "MIIB", "-----BEGIN CERTIFICATE-----\nMIIB", "-----BEGIN CERTIFICATE-----\n\n-----END CERTIFICATE-----"] {
-            assert!(!is_bundle(text), "{text}");
-        }
-        assert!(!is_bundle(&format!("{one}-----BEGIN CERTIFICATE-----\nnot base64!\n-----END CERTIFICATE-----")));
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod grant;
 pub mod hostname;
 pub(crate) mod matching;
 pub(crate) mod pattern;
+pub(crate) mod pem;
 pub mod retry;
 pub mod retry_budget;
 pub(crate) mod selector;

@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use super::super::findings::Findings;
+use super::super::findings::{Findings, Problem};
 use super::super::input::Input;
 use crate::diagnostic::{Code, ObjectRef};
 use crate::features::Feature;
@@ -10,9 +10,6 @@ use crate::model::hostname::Hostname;
 use crate::model::namespace_of;
 use crate::resource::policy::{self, BackendTlsPolicy, BackendTlsPolicyValidation, SubjectAltNameType};
 use crate::table::{BackendTls, SubjectAltName, Trust};
-
-/// Reason and message of a condition that is False.
-type Problem = (&'static str, String);
 
 /// `spec` of a BackendTLSPolicy: what `Accepted` and `ResolvedRefs` depend on.
 pub(super) fn policy(
