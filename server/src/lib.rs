@@ -9,6 +9,7 @@
 
 pub mod command;
 pub mod echo;
+pub mod features;
 pub mod proxy;
 pub mod publish;
 pub mod source;

@@ -61,7 +61,7 @@ impl Publisher {
     ///
     /// Whatever the options say, only what the proxy carries out is compiled.
     pub fn new(mut options: Options, gateway: Option<String>) -> Self {
-        options.features = crate::proxy::features();
+        options.features = crate::features::served();
         let (changed, _) = watch::channel(());
         Self { options, gateway, current: Arc::default(), changed, hash: None }
     }

@@ -17,8 +17,6 @@ use tokio::sync::watch;
 
 use crate::publish::Published;
 
-use gatewright::{Feature, Features};
-
 pub use body::BoxError;
 pub use listener::{Bound, serve};
 
@@ -39,33 +37,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self { bind: IpAddr::from([127, 0, 0, 1]), port_map: BTreeMap::new(), resolve: BTreeMap::new(), drain: Duration::from_secs(30) }
     }
-}
-
-/// The features that this proxy carries out. It serves HTTP without TLS, on Gateways; what a manifest asks for
-/// beyond that is reported and not served.
-pub fn features() -> Features {
-    use Feature::*;
-    let not_served = [
-        BackendTlsPolicy,
-        BackendTlsPolicySanValidation,
-        GatewayBackendClientCertificate,
-        GatewayFrontendClientCertificateValidation,
-        GatewayFrontendClientCertificateValidationInsecureFallback,
-        GatewayInfrastructurePropagation,
-        GatewayStaticAddresses,
-        GrpcRouteSessionPersistence,
-        HttpRouteExternalAuth,
-        HttpRouteExternalAuthForwardBody,
-        HttpRouteExternalAuthGrpc,
-        HttpRouteExternalAuthHttp,
-        HttpRouteSessionPersistence,
-        TcpRoute,
-        TlsRoute,
-        TlsRouteModeMixed,
-        TlsRouteModeTerminate,
-        UdpRoute,
-    ];
-    Features::all().iter().filter(|feature| !not_served.contains(feature) && !feature.as_str().starts_with("Mesh")).collect()
 }
 
 /// What every connection shares.
