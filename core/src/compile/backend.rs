@@ -286,6 +286,12 @@ impl<'i, 'r> Backends<'i, 'r> {
         }
     }
 
+    /// Whether it is known that nothing is ready behind a backend ([B-8]).
+    pub(crate) fn has_no_endpoint(&self, id: BackendId) -> bool {
+        let backend = usize::try_from(id.0).ok().and_then(|n| self.list.get(n));
+        backend.is_some_and(|backend| matches!(&backend.endpoints, Endpoints::Known(list) if list.is_empty()))
+    }
+
     fn intern(&mut self, found: Found<'r>, protocol: BackendProtocol, tls: Option<BackendTls>, endpoints: Endpoints) -> BackendId {
         let key = (found.object, found.port, protocol, tls);
         if let Some(id) = self.index.get(&key) {

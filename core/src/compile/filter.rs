@@ -354,6 +354,8 @@ fn mirror(field: &resource::RequestMirror, path: &str, context: &mut Context<'_,
     };
     let to: BackendRefParts<'_> = parts!(field.backend_ref);
     match context.backends.resolve(context.from, to, &format!("{path}.backendRef"), context.findings) {
+        // Nobody waits for a copy that nobody can take ([F-42]).
+        Ok(backend) if context.backends.has_no_endpoint(backend) => Ok(None),
         Ok(backend) => Ok(Some(Mirror { backend, numerator, denominator })),
         // The mirror is dropped, the request is not ([F-42]).
         Err(bad) => {

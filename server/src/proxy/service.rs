@@ -125,7 +125,9 @@ impl Exchange<'_> {
             Err(Failure::Request | Failure::Attempt) => self.failed(StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable),
             Err(Failure::Upstream(error)) => {
                 tracing::warn!(%error, backend = %self.backend.object, "the backend cannot be reached");
-                self.failed(StatusCode::BAD_GATEWAY, GrpcStatus::Unavailable)
+                // Where retries were asked for and did not help, the backend counts as unavailable ([RT-2]).
+                let status = if self.forward.retry.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
+                self.failed(status, GrpcStatus::Unavailable)
             }
         }
     }
