@@ -1,8 +1,9 @@
 //! Stage 5, **carrying out a decision**: pure functions over the types of the `http` crate, so that no
-//! embedder writes a rule again.
+//! embedder writes a rule again. [`status`] does it for what a controller writes back.
 
 mod cors;
 mod headers;
+pub mod status;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
 

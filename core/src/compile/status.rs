@@ -59,5 +59,6 @@ pub(crate) fn of_route<'r>(
             conditions,
         }
     });
-    RouteStatus { parents: parents.collect() }
+    // The CRD takes no more ([S-10]); only default Gateways could add that many.
+    RouteStatus { parents: parents.take(32).collect() }
 }
