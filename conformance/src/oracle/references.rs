@@ -28,8 +28,9 @@ pub(super) fn permitted(resources: &Resources, from: End<'_>, to: End<'_>) -> bo
             for t in &grant.spec.to {
                 let of_from = (f.group.as_str(), f.kind.as_str(), f.namespace.as_str()) == (from.0, from.1, from.2);
                 let of_to = (t.group.as_str(), t.kind.as_str()) == (to.0, to.1);
-                let name = t.name.as_deref().unwrap_or("");
-                if of_from && of_to && (name.is_empty() || name == to.3) {
+                // An empty name is no wildcard: the API server refuses it.
+                let named = t.name.as_deref().is_none_or(|name| name == to.3);
+                if of_from && of_to && named {
                     return true;
                 }
             }

@@ -83,6 +83,11 @@ fn implied_type(text: &str) -> Option<&'static str> {
     if digits.bytes().all(|b| b.is_ascii_digit() || b == b'_') {
         return Some("an integer");
     }
+    let in_base =
+        |prefix, base| digits.strip_prefix(prefix).is_some_and(|rest: &str| !rest.is_empty() && rest.chars().all(|c| c.is_digit(base)));
+    if in_base("0x", 16) || in_base("0o", 8) || in_base("0b", 2) {
+        return Some("an integer");
+    }
     digits.parse::<f64>().is_ok().then_some("a number")
 }
 

@@ -34,8 +34,8 @@ impl<'r> Grants<'r> {
                     f.group == r.from_group && f.kind == r.from_kind && f.namespace == r.from_namespace
                 };
                 let to = |t: &crate::resource::reference_grant::ReferenceGrantTo| {
-                    let name = t.name.as_deref().unwrap_or_default();
-                    t.group == r.to_group && t.kind == r.to_kind && (name.is_empty() || name == r.to_name)
+                    // An empty name is no wildcard: the API server refuses it, and a permission is not guessed.
+                    t.group == r.to_group && t.kind == r.to_kind && t.name.as_deref().is_none_or(|name| name == r.to_name)
                 };
                 *namespace == r.to_namespace && grant.spec.from.iter().any(from) && grant.spec.to.iter().any(to)
             })

@@ -1,33 +1,40 @@
-//! Hostile requests: each vector of layer `decide` is one test through compile, decide and apply.
+//! The shape of a vector, and how one of layer `decide` is checked: through compile, decide and apply.
 
 use std::collections::BTreeMap;
 
-use gatewright::{Arrival, Authority, Decision, MissingServices, Options, Pick, Place, Profile, Request, apply, compile};
+use gatewright::options::{AliasHeaders, EscapedSlashes, PathParameters};
+use gatewright::{Arrival, Authority, Decision, MissingServices, Options, Pick, Place, Request, apply, compile};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
-struct Vectors {
-    fixtures: BTreeMap<String, String>,
-    cases: Vec<Vector>,
+pub(crate) struct Vectors {
+    pub(crate) fixtures: BTreeMap<String, String>,
+    pub(crate) cases: Vec<Vector>,
 }
 
 #[derive(Clone, Deserialize)]
-struct Vector {
-    id: String,
-    layer: String,
+pub(crate) struct Vector {
+    pub(crate) id: String,
+    pub(crate) layer: String,
     #[serde(default)]
-    config: String,
+    pub(crate) config: String,
     #[serde(default)]
-    policy: BTreeMap<String, serde::de::IgnoredAny>,
+    policy: BTreeMap<String, Knob>,
     #[serde(default)]
-    request: Option<VectorRequest>,
+    pub(crate) request: Option<VectorRequest>,
     expect: Expect,
 }
 
 #[derive(Clone, Deserialize)]
-struct VectorRequest {
+#[serde(untagged)]
+enum Knob {
+    Flag(bool),
+    Word(String),
+}
+
+#[derive(Clone, Deserialize)]
+pub(crate) struct VectorRequest {
     #[serde(default)]
     method: Option<Text>,
     #[serde(default)]
@@ -80,60 +87,46 @@ struct Expect {
     forward_target: Option<Text>,
     forward_host: Option<String>,
     forward_headers: BTreeMap<String, Values>,
+    forward_headers_absent: Vec<String>,
     location: Option<String>,
     allow: Option<bool>,
     cors_allow: Option<bool>,
 }
 
-/// Vectors that decide alone cannot answer, and why.
-fn excepted(vector: &Vector) -> Option<&'static str> {
-    if vector.request.is_none() {
-        return Some("a scenario in words");
-    }
-    if vector.policy.keys().any(|knob| knob != "escapedSlashes" && knob != "mergeSlashes") {
-        return Some("a knob of a later version");
-    }
-    if vector.id.starts_with("HOP-") || vector.id == "MOD-005" {
-        return Some("fields of one hop are the server's to take out before it asks");
-    }
-    if vector.request.as_ref().is_some_and(|r| r.headers.iter().any(|(name, _)| name.octets().contains(&b'_')))
-        && vector.id.starts_with("HDR-")
-    {
-        return Some("only the match is checked here: dropping aliases is the server's");
-    }
-    None
-}
-
-fn main() {
-    let arguments = Arguments::from_args();
-    let mut trials = Vec::new();
-    if let Some(path) = gatewright_conformance::shared("hostile-requests.yaml") {
-        let text = std::fs::read_to_string(path).expect("readable vectors");
-        // `y` is a header name there.
-        let options = serde_saphyr::options! { strict_booleans: true };
-        let vectors: Vectors = serde_saphyr::from_str_with_options(&text, options).expect("vectors as described");
-        for vector in vectors.cases.into_iter().filter(|v| v.layer == "decide") {
-            if let Some(why) = excepted(&vector) {
-                println!("{} is not checked: {why}", vector.id);
-                continue;
-            }
-            let fixture = vectors.fixtures[&vector.config].clone();
-            trials.push(Trial::test(vector.id.clone(), move || run(&vector, &fixture)));
-        }
-        assert!(trials.len() > 370, "{} vectors: has the file changed?", trials.len());
-    }
-    libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn run(vector: &Vector, fixture: &str) -> Result<(), Failed> {
-    let loaded = gatewright::load::load_text(&vector.config, fixture);
-    if loaded.is_broken() {
-        return Err(format!("{:?}", loaded.diagnostics).into());
-    }
+/// The options that a vector names.
+fn options(vector: &Vector) -> Result<Options, String> {
     let mut options = Options::default();
     options.missing_services = MissingServices::Infer;
-    options.profile = if vector.policy.is_empty() { Profile::Strict } else { Profile::Compatible };
-    let table = compile(&loaded.resources, &options).table;
+    for (name, value) in &vector.policy {
+        let word = |known: &[&str]| match value {
+            Knob::Word(word) => known.iter().position(|one| one == word).ok_or(format!("unknown value `{word}` of {name}")),
+            Knob::Flag(_) => Err(format!("{name} is no flag")),
+        };
+        match (name.as_str(), value) {
+            ("mergeSlashes", Knob::Flag(merge)) => options.merge_slashes = Some(*merge),
+            ("escapedSlashes", _) => {
+                let names = ["Reject", "KeepUnchanged", "UnescapeAndRedirect", "UnescapeAndForward"];
+                options.escaped_slashes = Some(EscapedSlashes::ALL[word(&names)?]);
+            }
+            ("pathParameters", _) => options.path_parameters = PathParameters::ALL[word(&["Opaque", "MatchStripped", "Reject"])?],
+            ("aliasHeaders", _) => options.alias_headers = AliasHeaders::ALL[word(&["Drop", "Reject", "Keep"])?],
+            _ => return Err(format!("unknown knob {name}")),
+        }
+    }
+    Ok(options)
+}
+
+/// Checks a vector of layer `decide`.
+///
+/// # Errors
+///
+/// What is wrong, in one line.
+pub(crate) fn check(vector: &Vector, fixture: &str) -> Result<(), String> {
+    let loaded = gatewright::load::load_text(&vector.config, fixture);
+    if loaded.is_broken() {
+        return Err(format!("{:?}", loaded.diagnostics));
+    }
+    let table = compile(&loaded.resources, &options(vector)?).table;
     let request = vector.request.as_ref().ok_or("no request")?;
     let number = request.port.unwrap_or(80);
     let port = table.gateways().iter().find_map(|g| table.find_port(g.id, number)).ok_or("no port")?;
@@ -173,18 +166,19 @@ fn run(vector: &Vector, fixture: &str) -> Result<(), Failed> {
             same("backend", expect.backend.clone(), backend);
             same("target", expect.forward_target.as_ref().map(latin), Some(forward.target.to_string()));
             same("host", expect.forward_host.clone(), forward.authority.map(str::to_owned));
-            let mut fields = HeaderMap::new();
-            for (name, value) in &headers {
-                fields.append(HeaderName::from_bytes(name)?, HeaderValue::from_bytes(value)?);
-            }
-            apply::request_headers(&forward.request_headers, &mut fields);
+            let sent = sent(forward, &headers)?;
+            // What a backend gets is what was matched, to the octet ([R-P11]).
+            same("forwarded target", Some(forward.target.to_string()), sent.uri.path_and_query().map(ToString::to_string));
             for (name, value) in &expect.forward_headers {
-                let found: Vec<_> = fields.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned()).collect();
+                let found: Vec<_> = sent.headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned()).collect();
                 let wanted = match value {
                     Values::One(value) => value.clone(),
                     Values::Lines(values) => values.join(","),
                 };
                 same(name, Some(wanted), Some(found.join(",")));
+            }
+            for name in &expect.forward_headers_absent {
+                same(&format!("header {name}"), Some("absent".into()), sent.headers.get(name).is_none().then(|| "absent".into()));
             }
             if let Some(allow) = expect.cors_allow {
                 let mut fields = HeaderMap::new();
@@ -214,5 +208,16 @@ fn run(vector: &Vector, fixture: &str) -> Result<(), Failed> {
         ("tls_reject", Decision::Respond(respond)) if respond.matched.is_none() => {}
         (wanted, found) => wrong.push(format!("{:?}, expected {wanted}", table.report(found))),
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ").into()) }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
+/// The request as a backend gets it.
+fn sent(forward: &gatewright::decision::Forward<'_>, headers: &[(Vec<u8>, Vec<u8>)]) -> Result<http::request::Parts, String> {
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name).map_err(|error| error.to_string())?;
+        parts.headers.append(name, HeaderValue::from_bytes(value).map_err(|error| error.to_string())?);
+    }
+    apply::forward(forward, &mut parts);
+    Ok(parts)
 }
