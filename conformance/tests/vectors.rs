@@ -1,18 +1,26 @@
-//! The project's own vectors (`conformance/vectors/`): one test each, named `file::id`. A filter on the command line
-//! selects some: `cargo test -p gatewright-conformance --test vectors -- redirect`.
+//! The project's own vectors (`conformance/vectors/`): one test each, named `file::id`, and one more, named
+//! `file::id (oracle)`, where the oracle has a second opinion. A filter on the command line selects some:
+//! `cargo test -p gatewright-conformance --test vectors -- redirect`.
 
-use gatewright_conformance::vectors;
-use libtest_mimic::{Arguments, Trial};
+use gatewright_conformance::vectors::{self, Vector, second};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
     let arguments = Arguments::from_args();
     let vectors = vectors::read(&vectors::folder()).unwrap_or_else(|error| panic!("{error}"));
     assert!(!vectors.is_empty(), "no vectors");
-    let trial = |vector: vectors::Vector| {
-        Trial::test(vector.name(), move || {
-            let wrong = vector.run();
-            if wrong.is_empty() { Ok(()) } else { Err(format!("{} {:?}\n{}", vector.about, vector.rules, wrong.join("\n")).into()) }
-        })
-    };
-    libtest_mimic::run(&arguments, vectors.into_iter().map(trial).collect()).exit();
+    let mut trials = Vec::new();
+    for vector in vectors {
+        let vector = std::sync::Arc::new(vector);
+        if second::is_asked(&vector) {
+            let vector = vector.clone();
+            trials.push(Trial::test(format!("{} (oracle)", vector.name()), move || result(&vector, second::check(&vector).1)));
+        }
+        trials.push(Trial::test(vector.name(), move || result(&vector, vector.run())));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn result(vector: &Vector, wrong: Vec<String>) -> Result<(), Failed> {
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{} {:?}\n{}", vector.about, vector.rules, wrong.join("\n")).into()) }
 }

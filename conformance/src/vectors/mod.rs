@@ -8,6 +8,7 @@ mod conversation;
 mod differences;
 mod options;
 mod request;
+pub mod second;
 mod status;
 
 use std::collections::BTreeSet;

@@ -7,7 +7,7 @@ use gatewright::{Feature, MissingServices, Options};
 use serde::Deserialize;
 
 /// Options; what is absent has its default.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct OptionSettings {
     controller: Option<String>,
     missing_services: Option<String>,
@@ -24,6 +24,11 @@ pub struct OptionSettings {
 }
 
 impl OptionSettings {
+    /// Whether nothing is chosen.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The options of the library.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::backend_tls::WantedTls;
 use super::differences::{Differences, fields};
 use super::status::object_name;
+use crate::oracle;
 
 /// Where a request arrives, when it does not say it itself.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -211,8 +212,8 @@ struct WantedSession {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WantedRedirect {
-    status: u16,
-    location: String,
+    pub(super) status: u16,
+    pub(super) location: String,
     #[serde(default)]
     response_set: Vec<(String, String)>,
     #[serde(default)]
@@ -223,9 +224,9 @@ pub struct WantedRedirect {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WantedRespond {
-    status: u16,
-    grpc_status: Option<u8>,
-    reason: Option<String>,
+    pub(super) status: u16,
+    pub(super) grpc_status: Option<u8>,
+    pub(super) reason: Option<String>,
     #[serde(default)]
     headers: Vec<(String, String)>,
     #[serde(default)]
@@ -333,6 +334,18 @@ fn response(got: &mut HeaderMap, wanted: &[(String, String)], removed: &[String]
 }
 
 impl WantedForward {
+    /// How an answer of the oracle differs.
+    pub(super) fn second(&self, got: &oracle::Forward) -> Option<String> {
+        let backend = got.backend.split(' ').next().unwrap_or("");
+        let field = |name: &str| got.request.get(&name.to_lowercase()).map(|values| values.join(","));
+        let same = self.backend.as_ref().is_none_or(|wanted| wanted == backend)
+            && self.target.as_ref().is_none_or(|wanted| *wanted == got.target)
+            && self.authority.as_ref().is_none_or(|wanted| field("host").as_ref() == Some(wanted))
+            && self.set.iter().all(|(name, value)| field(name).as_ref() == Some(value))
+            && self.removed.iter().all(|name| field(name).is_none());
+        (!same).then(|| format!("forwards {got:?}"))
+    }
+
     fn check(&self, got: &Forward<'_>, asked: &Asked, headers: &HeaderMap, table: &Table, differ: &mut Differences) -> Result<(), String> {
         let backend = |id: BackendId| table.backend_report(id).to_string();
         if let Some(wanted) = &self.backend {
