@@ -65,6 +65,24 @@ pub struct Skipped {
 }
 
 impl CaseResult {
+    fn new(case: &Case) -> Self {
+        Self {
+            case: case.case.clone(),
+            name: case.name.clone(),
+            source_version: case.source_version.clone(),
+            channel: case.channel.clone(),
+            provisional: case.provisional,
+            level: case.level.clone(),
+            features: case.features.clone(),
+            profiles: case.profiles.clone(),
+            checked_status: Vec::new(),
+            checked_rows: Vec::new(),
+            partial_rows: Vec::new(),
+            skipped: Vec::new(),
+            wrong: Vec::new(),
+        }
+    }
+
     /// Whether everything that was checked holds.
     pub fn passed(&self) -> bool {
         self.wrong.is_empty()
@@ -153,56 +171,58 @@ pub fn run_all(suite: &Path) -> Result<Vec<CaseResult>, String> {
 ///
 /// A case that cannot be read, or whose steps or entries do not fit together.
 pub fn run_case(suite: &Path, name: &str) -> Result<CaseResult, String> {
+    run_case_under(suite, name, &[&[]])?.pop().ok_or_else(|| format!("{name} gave no result"))
+}
+
+/// Runs one case once under each of some lists of options, given by name and value
+/// ([`Options::set`](gatewright::Options::set)).
+///
+/// # Errors
+///
+/// A case that cannot be read, or whose steps or entries do not fit together; an option that does not exist.
+pub fn run_case_under(suite: &Path, name: &str, choices: &[&[(&str, &str)]]) -> Result<Vec<CaseResult>, String> {
     let case = Case::read(suite, name)?;
     let mut state = State::base(suite, &case)?;
-    let mut result = CaseResult {
-        case: case.case.clone(),
-        name: case.name.clone(),
-        source_version: case.source_version.clone(),
-        channel: case.channel.clone(),
-        provisional: case.provisional,
-        level: case.level.clone(),
-        features: case.features.clone(),
-        profiles: case.profiles.clone(),
-        checked_status: Vec::new(),
-        checked_rows: Vec::new(),
-        partial_rows: Vec::new(),
-        skipped: Vec::new(),
-        wrong: Vec::new(),
-    };
+    let mut results: Vec<CaseResult> = choices.iter().map(|_| CaseResult::new(&case)).collect();
     let last = case.steps.iter().map(|step| step.step).max().unwrap_or(0);
     for step in 1..=last {
         state.step(&case, step)?;
-        let compiled = state.compile(&case)?;
-        for check in case.status.iter().filter(|check| check.step == step) {
-            match check_status(check, &state, &compiled) {
-                Checked::Skipped(reason) => result.skipped.push(Skipped { id: check.id.clone(), reason }),
-                Checked::Wrong(wrong) => {
-                    result.checked_status.push(check.id.clone());
-                    result.wrong.extend(wrong.into_iter().map(|wrong| format!("{} {:?}: {wrong}", check.id, check.check)));
-                }
-            }
-        }
-        result.wrong.extend(published(&case, &compiled).map(|wrong| format!("features: {wrong}")));
-        let proxy = Proxy::new(&state, &compiled.table);
-        for row in case.traffic.iter().filter(|row| row.step == step) {
-            let wrong = addressee(row, &compiled).into_iter().chain(traffic(row, &proxy));
-            result
-                .wrong
-                .extend(wrong.map(|wrong| format!("{} {:?} {} {}: {wrong}", row.id, row.protocol, row.request.host, row.request.path)));
-            match left_to_a_proxy(row) {
-                left if left.is_empty() => result.checked_rows.push(row.id.clone()),
-                left => result.partial_rows.push(PartialRow { id: row.id.clone(), left }),
-            }
+        let resources = state.resources()?;
+        for (chosen, result) in choices.iter().zip(&mut results) {
+            let compiled = state.compile(resources.clone(), &case, chosen)?;
+            check_step(step, &case, &state, &compiled, result);
         }
     }
-    let mut given: Vec<_> =
-        case.status.iter().map(|check| check.id.as_str()).chain(case.traffic.iter().map(|row| row.id.as_str())).collect();
+    let entries = case.status.iter().map(|check| check.id.as_str()).chain(case.traffic.iter().map(|row| row.id.as_str()));
+    let mut given: Vec<_> = entries.collect();
     given.sort_unstable();
-    if given != result.ids() {
+    if let Some(result) = results.iter().find(|result| result.ids() != given) {
         return Err(format!("{name}: not every entry belongs to a step: {given:?}, {:?}", result.ids()));
     }
-    Ok(result)
+    Ok(results)
+}
+
+fn check_step(step: u32, case: &Case, state: &State, compiled: &Compiled, result: &mut CaseResult) {
+    for check in case.status.iter().filter(|check| check.step == step) {
+        match check_status(check, state, compiled) {
+            Checked::Skipped(reason) => result.skipped.push(Skipped { id: check.id.clone(), reason }),
+            Checked::Wrong(wrong) => {
+                result.checked_status.push(check.id.clone());
+                result.wrong.extend(wrong.into_iter().map(|wrong| format!("{} {:?}: {wrong}", check.id, check.check)));
+            }
+        }
+    }
+    result.wrong.extend(published(case, compiled).map(|wrong| format!("features: {wrong}")));
+    let proxy = Proxy::new(state, &compiled.table);
+    for row in case.traffic.iter().filter(|row| row.step == step) {
+        let wrong = addressee(row, compiled).into_iter().chain(traffic(row, &proxy));
+        let place = format!("{} {:?} {} {}", row.id, row.protocol, row.request.host, row.request.path);
+        result.wrong.extend(wrong.map(|wrong| format!("{place}: {wrong}")));
+        match left_to_a_proxy(row) {
+            left if left.is_empty() => result.checked_rows.push(row.id.clone()),
+            left => result.partial_rows.push(PartialRow { id: row.id.clone(), left }),
+        }
+    }
 }
 
 /// The features that the GatewayClass publishes are those that let the case run. Those of meshes are not among them,

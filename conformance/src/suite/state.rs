@@ -251,13 +251,12 @@ impl State {
         self.objects.iter().map(|stored| stored.object.to_string()).collect::<Vec<_>>().join("\n---\n")
     }
 
-    /// The objects, compiled as a controller does it that supports what the case asks for.
-    ///
-    /// # Errors
-    ///
-    /// What the loader could not read, and a status that depends on the order of the objects.
-    pub fn compile(&self, case: &Case) -> Result<Compiled, String> {
-        let (mut resources, options) = (self.resources()?, options(case)?);
+    /// The objects, compiled as a controller does it that supports what the case asks for, with some options beside.
+    pub(super) fn compile(&self, mut resources: Resources, case: &Case, chosen: &[(&str, &str)]) -> Result<Compiled, String> {
+        let mut options = options(case)?;
+        for (name, value) in chosen {
+            options.set(name, value)?;
+        }
         let compiled = compile(&resources, &options);
         reverse(&mut resources);
         if compile(&resources, &options).status != compiled.status {
