@@ -115,6 +115,8 @@ codes! {
     UnsupportedValue = "GW011";
     /// Fields or filters that must not stand together.
     InvalidCombination = "GW012";
+    /// The API server would reject the object; the message is the API's own.
+    Rejected = "GW014";
     /// A reference into another namespace without a ReferenceGrant.
     RefNotPermitted = "GW020";
     /// A referenced object or port does not exist.
@@ -198,6 +200,9 @@ pub struct Diagnostic {
     /// What was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
+    /// What follows from it: what is ignored, left out or answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -206,7 +211,18 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A finding about an object or one of its fields.
     pub fn new(severity: Severity, code: Code, object: Option<ObjectRef>, path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { severity, code, object, path: path.into(), position: None, message: message.into(), found: None, expected: None, help: None }
+        Self {
+            severity,
+            code,
+            object,
+            path: path.into(),
+            position: None,
+            message: message.into(),
+            found: None,
+            expected: None,
+            outcome: None,
+            help: None,
+        }
     }
 
     /// Adds what was found.
@@ -223,6 +239,13 @@ impl Diagnostic {
         self
     }
 
+    /// Adds what follows from it.
+    #[must_use]
+    pub fn outcome(mut self, outcome: impl Into<String>) -> Self {
+        self.outcome = Some(outcome.into());
+        self
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -231,7 +254,7 @@ impl Diagnostic {
     }
 }
 
-/// `file:line:column: severity[code]: object: path: message (found …, expected …)`, one line.
+/// `file:line:column: severity[code]: object: path: message (found …, expected …); outcome; help`, one line.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(position) = &self.position {
@@ -251,9 +274,6 @@ impl fmt::Display for Diagnostic {
             (None, Some(expected)) => write!(f, " (expected {expected})")?,
             (None, None) => {}
         }
-        if let Some(help) = &self.help {
-            write!(f, "; {help}")?;
-        }
-        Ok(())
+        [&self.outcome, &self.help].into_iter().flatten().try_for_each(|further| write!(f, "; {further}"))
     }
 }

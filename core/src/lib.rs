@@ -36,6 +36,7 @@ pub mod table;
 mod compile;
 mod decide;
 mod features;
+mod validate;
 
 pub use compile::{Compiled, ObjectStatus, Status, compile};
 pub use connection::ConnectionDecision;

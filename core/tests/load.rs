@@ -82,7 +82,7 @@ fn compile_findings_can_be_located() {
     assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
     let mut found = gatewright::compile(&loaded.resources, &gatewright::Options::default()).diagnostics;
     found.iter_mut().for_each(|d| loaded.sources.locate(d));
-    let error = found.iter().find(|d| d.code == Code::InvalidValue).unwrap();
+    let error = found.iter().find(|d| d.code == Code::Rejected).unwrap();
     assert_eq!(error.position.as_ref().unwrap().to_string(), "r.json:3:35");
     assert_eq!(error.path, "spec.rules[0].matches[0].path.value");
 }
@@ -157,4 +157,152 @@ fn mutations() {
         let loaded = load_text("t", &text);
         assert!(loaded.resources.http_routes.iter().any(|r| r.metadata.name == "good"), "{text}");
     }
+}
+
+/// The rows of [R-2]: what is written, what it is read as, and what is said of it.
+#[test]
+fn old_versions_are_read_and_told() {
+    const G: &str = "gateway.networking.k8s.io";
+    const X: &str = "gateway.networking.x-k8s.io";
+    let listeners = "listeners: [{name: a, port: 80, protocol: HTTP}]";
+    let parent = "parentRef: {name: a}";
+    let rules = "rules: [{backendRefs: [{name: a, port: 80}]}]";
+    let grant = "from: [{group: '', kind: A, namespace: a}], to: [{group: '', kind: Service}]";
+    let targets = "targetRefs: [{group: '', kind: Service, name: a}]";
+    let validation = "validation: {hostname: a.example, wellKnownCACertificates: System}";
+    let old = |version: &str, kind: &str, newest: &str| Some(format!("`{version}` is an old version of {kind}, read as `{newest}`"));
+    let renamed = |kind: &str, to: &str, group: &str| Some(format!("{kind} is an old name: the object is read as {to} of `{group}`"));
+    for (group, version, kind, spec, read_as, told) in [
+        (G, "v1beta1", "GatewayClass", "controllerName: a.example/b", "GatewayClass", old("v1beta1", "GatewayClass", "v1")),
+        (G, "v1beta1", "Gateway", &format!("gatewayClassName: a, {listeners}"), "Gateway", old("v1beta1", "Gateway", "v1")),
+        (G, "v1beta1", "HTTPRoute", "hostnames: [a.example]", "HTTPRoute", old("v1beta1", "HTTPRoute", "v1")),
+        // The version in which ReferenceGrants are stored still.
+        (G, "v1beta1", "ReferenceGrant", grant, "ReferenceGrant", None),
+        (G, "v1alpha2", "ReferenceGrant", grant, "ReferenceGrant", old("v1alpha2", "ReferenceGrant", "v1")),
+        (G, "v1alpha3", "TLSRoute", &format!("hostnames: [a.example], {rules}"), "TLSRoute", old("v1alpha3", "TLSRoute", "v1")),
+        (G, "v1alpha2", "TLSRoute", rules, "TLSRoute", old("v1alpha2", "TLSRoute", "v1")),
+        (G, "v1alpha2", "TCPRoute", rules, "TCPRoute", old("v1alpha2", "TCPRoute", "v1")),
+        (G, "v1alpha2", "UDPRoute", rules, "UDPRoute", old("v1alpha2", "UDPRoute", "v1")),
+        (G, "v1alpha2", "GRPCRoute", "hostnames: [a.example]", "GRPCRoute", old("v1alpha2", "GRPCRoute", "v1")),
+        (
+            G,
+            "v1alpha3",
+            "BackendTLSPolicy",
+            &format!("{targets}, {validation}"),
+            "BackendTLSPolicy",
+            old("v1alpha3", "BackendTLSPolicy", "v1"),
+        ),
+        (X, "v1alpha1", "XListenerSet", &format!("{parent}, {listeners}"), "ListenerSet", renamed("XListenerSet", "ListenerSet", G)),
+        (G, "v1alpha2", "BackendLBPolicy", targets, "XBackendTrafficPolicy", renamed("BackendLBPolicy", "XBackendTrafficPolicy", X)),
+        (G, "v1alpha2", "ReferencePolicy", grant, "ReferenceGrant", renamed("ReferencePolicy", "ReferenceGrant", G)),
+    ] {
+        let text = format!("apiVersion: {group}/{version}\nkind: {kind}\nmetadata: {{name: a}}\nspec: {{{spec}}}\n");
+        let loaded = load_text("t", &text);
+        assert_eq!(loaded.resources.len(), 1, "{text}{:#?}", loaded.diagnostics);
+        let warnings: Vec<_> = loaded.diagnostics.iter().map(|d| (d.severity, d.code, d.message.clone())).collect();
+        assert_eq!(warnings, told.into_iter().map(|told| (Severity::Warning, Code::Version, told)).collect::<Vec<_>>(), "{text}");
+        // And it is sound: nothing of it is refused.
+        let refused = gatewright::compile(&loaded.resources, &gatewright::Options::default()).diagnostics;
+        let refused: Vec<_> = refused.iter().filter(|d| d.code == Code::Rejected).collect();
+        assert!(refused.is_empty(), "{text}{refused:#?}");
+        let objects = serde_json::to_value(&loaded.resources).expect("JSON");
+        let list = serde_json::to_value(read_as).expect("JSON");
+        let field = match list.as_str().unwrap_or_default() {
+            "GatewayClass" => "gatewayClasses",
+            "Gateway" => "gateways",
+            "HTTPRoute" => "httpRoutes",
+            "GRPCRoute" => "grpcRoutes",
+            "TLSRoute" => "tlsRoutes",
+            "TCPRoute" => "tcpRoutes",
+            "UDPRoute" => "udpRoutes",
+            "ReferenceGrant" => "referenceGrants",
+            "ListenerSet" => "listenerSets",
+            "BackendTLSPolicy" => "backendTlsPolicies",
+            "XBackendTrafficPolicy" => "backendTrafficPolicies",
+            other => panic!("{other}"),
+        };
+        assert!(objects[field].is_array(), "{text} is read as {objects}");
+    }
+}
+
+/// Its fields are not those of v1: TLS towards backends is not guessed.
+#[test]
+fn the_first_backend_tls_policy_is_refused() {
+    let text = "apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: BackendTLSPolicy\nmetadata: {name: a}\nspec: {targetRef: {group: '', kind: Service, name: a}, tls: {hostname: a.example}}\n";
+    let loaded = load_text("t", text);
+    assert!(loaded.resources.is_empty() && loaded.is_broken());
+    assert_eq!(
+        loaded.diagnostics[0].to_string(),
+        "t:1:1: error[GW005]: BackendTLSPolicy/default/a: apiVersion: version `v1alpha2` of BackendTLSPolicy is not accepted, expected v1, \
+         v1alpha3; the object is left out; its fields are not those of v1, and TLS is not guessed: write `spec.targetRefs` and `spec.validation`"
+    );
+    // Nor in a later version with the earlier fields.
+    let text = text.replace("v1alpha2", "v1alpha3");
+    assert!(load_text("t", &text).resources.is_empty());
+}
+
+/// v1alpha2 allows what v1 does not ([R-2], [V-23]).
+#[test]
+fn rules_of_a_version() {
+    let rule = "{backendRefs: [{name: a, port: 80}]}";
+    let refused = |version: &str, spec: &str| -> Vec<String> {
+        let text = format!("apiVersion: gateway.networking.k8s.io/{version}\nkind: TLSRoute\nmetadata: {{name: a}}\nspec: {{{spec}}}\n");
+        let loaded = load_text("t", &text);
+        let found = gatewright::compile(&loaded.resources, &gatewright::Options::default()).diagnostics;
+        found.iter().filter(|d| d.code == Code::Rejected).map(|d| format!("{}: {}", d.path, d.message)).collect()
+    };
+    let two = format!("rules: [{rule}, {rule}]");
+    assert_eq!(refused("v1alpha2", &two), [""; 0]);
+    for version in ["v1", "v1alpha3"] {
+        assert_eq!(refused(version, &two), ["spec.hostnames: Required value", "spec.rules: must have at most 1 items"], "{version}");
+    }
+    let seventeen = format!("rules: [{}]", [rule; 17].join(", "));
+    assert_eq!(refused("v1alpha2", &seventeen), ["spec.rules: must have at most 16 items"]);
+    // The last object of a name counts, and its version with it.
+    let text = |version: &str| {
+        format!("---\napiVersion: gateway.networking.k8s.io/{version}\nkind: TLSRoute\nmetadata: {{name: a}}\nspec: {{{two}}}\n")
+    };
+    for (first, second, wanted) in [("v1alpha2", "v1", 2), ("v1", "v1alpha2", 0)] {
+        let loaded = load_text("t", &(text(first) + &text(second)));
+        let found = gatewright::compile(&loaded.resources, &gatewright::Options::default()).diagnostics;
+        assert_eq!(found.iter().filter(|d| d.code == Code::Rejected).count(), wanted, "{first} then {second}");
+    }
+}
+
+/// Some documents write the core group as `core` ([R-8]).
+#[test]
+fn group_core_is_the_core_group() {
+    let text = "\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: a, labels: {group: core}}
+spec:
+  parentRefs: [{group: core, kind: Service, name: a}]
+  rules: [{backendRefs: [{group: core, name: core, port: 80}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: a}
+spec:
+  gatewayClassName: core
+  infrastructure: {labels: {group: core, a.group: core}}
+  listeners: [{name: core, port: 80, protocol: HTTP, tls: {options: {group: core}}}]
+";
+    let loaded = load_text("t", text);
+    let route = &loaded.resources.http_routes[0];
+    assert_eq!(route.spec.parent_refs[0].group.as_deref(), Some(""));
+    let backend = &route.spec.rules.as_ref().unwrap()[0].backend_refs[0];
+    assert_eq!((backend.group.as_deref(), backend.name.as_str()), (Some(""), "core"));
+    let gateway = &loaded.resources.gateways[0].spec;
+    assert!(gateway.infrastructure.as_ref().unwrap().labels.values().all(|value| value == "core"));
+    assert_eq!((gateway.gateway_class_name.as_str(), gateway.listeners[0].name.as_str()), ("core", "core"));
+    let told: Vec<_> = findings(text).into_iter().filter(|finding| finding.contains("core")).collect();
+    let message = "group `core` means the core group, which is written as an empty text";
+    assert_eq!(
+        told,
+        [
+            format!("5:24 warning[GW010] spec.parentRefs[0].group: {message}"),
+            format!("6:34 warning[GW010] spec.rules[0].backendRefs[0].group: {message}"),
+        ]
+    );
 }

@@ -173,17 +173,7 @@ impl<'i, 'r> Backends<'i, 'r> {
         let bad = |problem, field: &str, message: String| Err(BadRef { problem, path: format!("{path}{field}"), message });
         let namespace = to.namespace.filter(|namespace| !namespace.is_empty()).unwrap_or(from.namespace);
         let kind = to.kind.filter(|kind| !kind.is_empty()).unwrap_or("Service");
-        let group = match to.group {
-            Some("core") => {
-                findings.warning(
-                    Code::InvalidValue,
-                    format!("{path}.group"),
-                    "group `core` means the core group, which is written as an empty text",
-                );
-                ""
-            }
-            group => group.unwrap_or(""),
-        };
+        let group = to.group.unwrap_or("");
         let reference = Reference {
             from_group: GATEWAY_GROUP,
             from_kind: from.kind.as_str(),

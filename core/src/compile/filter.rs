@@ -142,11 +142,7 @@ fn unknown_type(found: &str, at: &str, kind: crate::table::RouteKind) -> Invalid
         crate::table::RouteKind::Http => HttpRouteFilterType::KNOWN,
         _ => GrpcRouteFilterType::KNOWN,
     };
-    let help = match found {
-        "RequestTimeout" | "Timeout" => "; timeouts are not a filter: use `timeouts.request` of the rule",
-        "Retry" => "; retries are not a filter: use `retry` of the rule",
-        _ => "",
-    };
+    let help = crate::validate::filter_help(found).map(|help| format!("; {help}")).unwrap_or_default();
     let message = format!("filter type `{found}` is not part of the Gateway API, expected one of {}{help}", known.join(", "));
     Invalid::value(Code::UnsupportedValue, at, message)
 }

@@ -26,6 +26,11 @@ impl Findings {
         self.push(Severity::Error, code, path, message);
     }
 
+    /// An error, and what follows from it.
+    pub(crate) fn error_with(&mut self, code: Code, path: impl Into<String>, message: impl Into<String>, outcome: &str) {
+        self.list.push(Diagnostic::new(Severity::Error, code, Some(self.object.clone()), path, message).outcome(outcome));
+    }
+
     pub(crate) fn warning(&mut self, code: Code, path: impl Into<String>, message: impl Into<String>) {
         self.push(Severity::Warning, code, path, message);
     }
@@ -109,6 +114,6 @@ pub(crate) struct BadRef {
 impl BadRef {
     /// Reports the reference, with what its requests get.
     pub(crate) fn report(&self, findings: &mut Findings, consequence: &str) {
-        findings.error(self.problem.code(), self.path.clone(), format!("{}; {consequence}", self.message));
+        findings.error_with(self.problem.code(), self.path.clone(), self.message.clone(), consequence);
     }
 }

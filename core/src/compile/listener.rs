@@ -106,8 +106,8 @@ pub(crate) fn check<'r>(
     for (n, listener) in list.iter().enumerate() {
         let path = format!("spec.listeners[{n}]");
         if checked.iter().any(|earlier| earlier.resource.name == listener.name) {
-            let message = format!("listener name `{}` must be unique within the Gateway: this listener is left out", listener.name);
-            findings.error(Code::InvalidCombination, format!("{path}.name"), message);
+            let message = format!("listener name `{}` must be unique within the Gateway", listener.name);
+            findings.error_with(Code::InvalidCombination, format!("{path}.name"), message, "the listener is left out");
             continue;
         }
         checked.push(check_one(listener, owner, set, path, gateway, input, findings));
@@ -126,7 +126,7 @@ fn check_one<'r>(
 ) -> CheckedListener<'r> {
     let mut rejected: Option<Problem> = None;
     let mut reject = |reason, code, at: String, message: String, findings: &mut Findings| {
-        findings.error(code, at.clone(), message.clone());
+        findings.error_with(code, at.clone(), message.clone(), "the listener is left out");
         rejected.get_or_insert((reason, format!("{at}: {message}")));
     };
     let features = input.options.features;
@@ -299,7 +299,7 @@ fn served_certificates(listener: &Listener, owner: Owner<'_>, path: &str, input:
     if refs.is_empty() {
         let at = format!("{path}.tls");
         let message = format!("a listener of protocol {} that decrypts needs `tls.certificateRefs`", listener.protocol);
-        findings.error(Code::Listener, at.clone(), message.clone());
+        findings.error_with(Code::Listener, at.clone(), message.clone(), "no connection is served");
         return tls::Resolved { good: Vec::new(), problem: Some(("InvalidCertificateRef", format!("{at}: {message}"))) };
     }
     tls::certificates(refs, owner, &format!("{path}.tls.certificateRefs"), input, findings)

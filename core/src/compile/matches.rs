@@ -107,10 +107,7 @@ fn canonical_path(value: &str, options: &Options, at: &str) -> Result<(String, b
 }
 
 fn unsupported(found: &str, at: &str, known: &[&str]) -> Invalid {
-    let help = match found {
-        "Exists" | "Present" => "; the API has no match on presence: use RegularExpression with `.*`",
-        _ => "",
-    };
+    let help = crate::validate::match_help(found).map(|help| format!("; {help}")).unwrap_or_default();
     Invalid::value(Code::UnsupportedValue, at, format!("type `{found}` is not supported, expected one of {}{help}", known.join(", ")))
 }
 

@@ -40,6 +40,7 @@ use crate::resource::Resources;
 use crate::resource::backend::XBackendStatus;
 use crate::resource::status::{GatewayClassStatus, GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus};
 use crate::table::{RouteKind, Table};
+use crate::validate;
 
 /// What [`compile`] gives.
 #[derive(Clone, Debug, Default)]
@@ -154,7 +155,8 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
     all_findings.extend(found);
 
     let table = build::table(&gateways, &mut routes, &attachments, backends, options, &mut findings);
-    let mut diagnostics: Vec<Diagnostic> = all_findings.into_iter().chain(findings).flat_map(|findings| findings.list).collect();
+    let diagnostics = all_findings.into_iter().chain(findings).flat_map(|findings| findings.list).collect();
+    let mut diagnostics = validate::tell_once(diagnostics, validate::validate(resources));
     diagnostics.sort_by(|a, b| (&a.object, &a.path, a.code, &a.message).cmp(&(&b.object, &b.path, b.code, &b.message)));
     diagnostics.dedup();
     Compiled { table, status, diagnostics }

@@ -124,7 +124,10 @@ fn effective_hostnames(list: &[String], findings: &mut Findings) -> Vec<Option<H
     for (n, text) in list.iter().enumerate() {
         match Hostname::parse(text) {
             Ok(hostname) => valid.push(Some(hostname)),
-            Err(error) => findings.error(Code::InvalidValue, format!("spec.hostnames[{n}]"), hostname_message(text, error)),
+            Err(error) => {
+                let message = hostname_message(text, error);
+                findings.error_with(Code::InvalidValue, format!("spec.hostnames[{n}]"), message, "the hostname is ignored");
+            }
         }
     }
     valid

@@ -14,6 +14,8 @@ pub(super) struct Notes {
     pub(super) unknown: RefCell<Vec<(String, Mark)>>,
     /// Texts that are not quoted and that Kubernetes reads as something else.
     pub(super) unquoted: RefCell<Vec<(String, Mark, String, &'static str)>>,
+    /// API groups written as `core`, which some documents do; read as the core group ([R-8]).
+    pub(super) core: RefCell<Vec<(String, Mark)>>,
 }
 
 /// Deserializes an object.
@@ -91,6 +93,13 @@ fn implied_type(text: &str) -> Option<&'static str> {
     digits.parse::<f64>().is_ok().then_some("a number")
 }
 
+/// Whether a path is that of an API group, and not of a label or option with that name.
+fn is_group(path: &str) -> bool {
+    let mut steps = path.split('.');
+    let maps = ["labels", "annotations", "options", "matchLabels"];
+    steps.next() == Some("spec") && path.ends_with(".group") && !steps.any(|step| maps.contains(&step))
+}
+
 impl<'n> NodeDeserializer<'n> {
     fn child(&self, node: &'n Node, path: String) -> Self {
         Self { node, path, notes: self.notes }
@@ -102,6 +111,10 @@ impl<'n> NodeDeserializer<'n> {
             Kind::Scalar { text, plain } if !self.node.is_null() => {
                 if let Some(type_) = implied_type(text).filter(|_| *plain) {
                     self.notes.unquoted.borrow_mut().push((self.path.clone(), self.node.mark, text.to_string(), type_));
+                }
+                if &**text == "core" && is_group(&self.path) {
+                    self.notes.core.borrow_mut().push((self.path.clone(), self.node.mark));
+                    return Ok("");
                 }
                 Ok(text)
             }

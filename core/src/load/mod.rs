@@ -193,6 +193,7 @@ impl Loader {
             namespace: named("namespace").map(str::to_owned),
             ..Default::default()
         };
+        let written = kind;
         let (group, kind) = renamed(group, kind);
         let object = ObjectRef::of_meta(group, kind, &meta);
         let Some(versions) = Object::accepted_versions(group, kind) else {
@@ -207,21 +208,33 @@ impl Loader {
         if !versions.contains(&version) {
             let message =
                 format!("version `{version}` of {kind} is not accepted, expected {}; the object is left out", versions.join(", "));
-            return self.report(Severity::Error, Code::Version, Some(object), "apiVersion", at(root.mark), message);
+            self.report(Severity::Error, Code::Version, Some(object), "apiVersion", at(root.mark), message);
+            if (kind, version) == ("BackendTLSPolicy", "v1alpha2")
+                && let Some(diagnostic) = self.loaded.diagnostics.last_mut()
+            {
+                let help = "its fields are not those of v1, and TLS is not guessed: write `spec.targetRefs` and `spec.validation`";
+                diagnostic.help = Some(help.to_owned());
+            }
+            return;
         }
-        // ReferenceGrants are stored as v1beta1 still ([R-2]).
-        if versions.first() != Some(&version) && (kind, version) != ("ReferenceGrant", "v1beta1") {
+        if written != kind {
+            let message = format!("{written} is an old name: the object is read as {kind} of `{group}`");
+            self.report(Severity::Warning, Code::Version, Some(object.clone()), "kind", at(root.mark), message);
+        } else if versions.first() != Some(&version) && (kind, version) != ("ReferenceGrant", "v1beta1") {
+            // ReferenceGrants are stored as v1beta1 still ([R-2]).
             let message = format!("`{version}` is an old version of {kind}, read as `{}`", versions.first().unwrap_or(&""));
-            self.report(Severity::Info, Code::Version, Some(object.clone()), "apiVersion", at(root.mark), message);
+            self.report(Severity::Warning, Code::Version, Some(object.clone()), "apiVersion", at(root.mark), message);
         }
         if meta.name.is_empty() {
             let message = "metadata.name is required; the object is left out".to_owned();
             return self.report(Severity::Error, Code::Schema, Some(object), "metadata", at(root.mark), message);
         }
-        self.read_object(file, root, object);
+        let version = versions.first().is_some_and(|newest| *newest != version).then_some(version);
+        self.read_object(file, root, object, version);
     }
 
-    fn read_object(&mut self, file: &Arc<str>, root: &Rc<Node>, object: ObjectRef) {
+    /// Reads an object of an accepted version, which is given unless it is the newest.
+    fn read_object(&mut self, file: &Arc<str>, root: &Rc<Node>, object: ObjectRef, version: Option<&str>) {
         let at = |mark| position(file, mark);
         let notes = de::Notes::default();
         let result = Object::deserialize(&object.group, &object.kind, de::deserializer(root, &notes));
@@ -242,9 +255,18 @@ impl Loader {
             let message = format!("`{text}` without quotes is {type_} and the API server refuses the object; here it is read as a text");
             self.report(Severity::Error, Code::InvalidValue, Some(object.clone()), &path, at(mark), message);
         }
+        for (path, mark) in notes.core.into_inner() {
+            let message = "group `core` means the core group, which is written as an empty text".to_owned();
+            self.report(Severity::Warning, Code::InvalidValue, Some(object.clone()), &path, at(mark), message);
+        }
         match result {
             Ok(value) => {
                 let place = at(root.mark);
+                let versions = &mut self.loaded.resources.versions;
+                match version {
+                    Some(version) => drop(versions.insert(object.clone(), version.into())),
+                    None => drop(versions.remove(&object)),
+                }
                 if let Some((first, _)) = self.objects.get(&object) {
                     let message = format!("the object is given before at {first}: this one replaces it");
                     self.report(Severity::Warning, Code::DuplicateObject, Some(object.clone()), "", place.clone(), message);

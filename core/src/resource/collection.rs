@@ -1,5 +1,7 @@
 //! A set of objects: the input of [`compile`](crate::compile).
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, de};
 
 use super::*;
@@ -13,6 +15,10 @@ macro_rules! kinds {
         #[serde(rename_all = "camelCase")]
         pub struct Resources {
             $($(#[$meta])* #[serde(skip_serializing_if = "Vec::is_empty")] pub $field: Vec<$variant>,)+
+            /// The versions of objects that are written in another than the newest, where they are known: a few
+            /// rules differ between versions ([R-2]).
+            #[serde(skip)]
+            pub versions: BTreeMap<ObjectRef, Box<str>>,
         }
 
         /// One object of any kind this library reads.
@@ -64,6 +70,13 @@ macro_rules! kinds {
             /// Adds all objects of another set.
             pub fn append(&mut self, mut other: Resources) {
                 $(self.$field.append(&mut other.$field);)+
+                self.versions.append(&mut other.versions);
+            }
+
+            /// Whether an object is written in this version.
+            pub(crate) fn is_version(&self, group: &str, kind: &str, metadata: &meta::ObjectMeta, version: &str) -> bool {
+                !self.versions.is_empty()
+                    && self.versions.get(&ObjectRef::of_meta(group, kind, metadata)).is_some_and(|of| **of == *version)
             }
 
             /// Number of objects.

@@ -144,9 +144,12 @@ pub struct Cors {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalAuth {
-    /// How the service is asked.
+    /// How the service is asked. Required; without it the filter is still one that guards access, so the route is
+    /// read and the rule fails closed.
+    #[serde(default)]
     pub protocol: ExternalAuthProtocol,
-    /// The service.
+    /// The service. Required as `protocol` is.
+    #[serde(default)]
     pub backend_ref: BackendObjectReference,
     /// For `GRPC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
