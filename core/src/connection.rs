@@ -135,6 +135,7 @@ impl fmt::Display for ConnectionReason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "decision")]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "one is made for each line of output")]
 pub enum ConnectionReport {
     /// Serve HTTP.
     Http {

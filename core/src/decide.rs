@@ -5,8 +5,8 @@ use http::{HeaderName, StatusCode, header};
 use crate::canonical::{CanonicalTarget, Fields, Host, HostKind, Refusal, RequestAuthority, TargetForm};
 use crate::canonical::{canonical_target, check_method, parse_authority, split_form};
 use crate::decision::{
-    CorsAnswer, Decision, Forward, GrpcStatus, HeaderEdits, Location, Matched, Mirrors, Parent, Preflight, Reason, Redirect, Respond,
-    ResponseEdits, Rewrite, Target,
+    Check, CorsAnswer, Decision, Extensions, Forward, GrpcStatus, HeaderEdits, Location, Matched, Mirrors, Parent, Preflight, Reason,
+    Redirect, Respond, ResponseEdits, Rewrite, Target,
 };
 use crate::model::filter::{self, Filters, PathModifier, Scheme};
 use crate::model::matching::{Matcher, Subject, is_grpc};
@@ -250,20 +250,27 @@ impl Table {
         // The client is to ask again with the path that is matched ([R-P6]).
         if target.redirect {
             let location = Location { scheme: Scheme::Http, host: None, port: 0, target: target_of(target) };
-            return Decision::Redirect(Redirect { matched, status: StatusCode::TEMPORARY_REDIRECT, location, response });
+            let (status, extensions) = (StatusCode::TEMPORARY_REDIRECT, Extensions::default());
+            return Decision::Redirect(Redirect { matched, status, location, response, auth: None, extensions });
         }
         if rule.filters.unresolved {
             return answer(Reason::UnresolvedFilter, response);
         }
-        let to = |redirect: &'a filter::Redirect, response| {
+        let received = read.authority.as_ref().map(|authority| authority.received);
+        let auth = rule.filters.auth.as_ref().map(|service| Check { service, authority: received });
+        let mut extensions = Extensions { all: [&rule.filters.extensions, &[]] };
+        let to = |redirect: &'a filter::Redirect, extensions, response| {
             let authority = read.authority.as_ref();
-            redirected(redirect, matched, self.redirect_origin(read.parent, authority), authority, target.clone(), prefix, response)
+            let origin = self.redirect_origin(read.parent, authority);
+            let (status, location) = redirected(redirect, origin, authority, target.clone(), prefix);
+            Decision::Redirect(Redirect { matched, status, location, response, auth, extensions })
         };
         if let Some(redirect) = &rule.filters.redirect {
-            return to(redirect, response);
+            return to(redirect, extensions, response);
         }
         if rule.shares.is_empty() {
-            return answer(Reason::NoBackends, response);
+            let respond = respond(Some(matched), Reason::NoBackends, grpc, response);
+            return Decision::Respond(Respond { auth, extensions, ..respond });
         }
         let Some(Choice { share, session }) = self.choose_share(rule, matched, request.headers, pick, sessions) else {
             return answer(Reason::ZeroWeights, response);
@@ -272,9 +279,10 @@ impl Table {
         if share.filters.unresolved {
             return answer(Reason::UnresolvedFilter, response);
         }
+        extensions.all[1] = &share.filters.extensions;
         // The backend of a redirecting share need not be reachable ([F-36]).
         if let Some(redirect) = &share.filters.redirect {
-            return to(redirect, response);
+            return to(redirect, extensions, response);
         }
         let Some(backend) = share.backend.and_then(|id| self.backend(id)) else { return answer(Reason::InvalidBackend, response) };
         if matches!(&backend.endpoints, Endpoints::Known(list) if list.is_empty()) {
@@ -285,7 +293,7 @@ impl Table {
             backend: backend.id,
             known_fields: &self.inner.known_fields,
             keeps_aliases: self.inner.choices.alias_headers == AliasHeaders::Keep,
-            authority: rewritten_host(rule, share).or(read.authority.as_ref().map(|authority| authority.received)),
+            authority: rewritten_host(rule, share).or(received),
             target: Target { rewrite: rewrite(rewritten_path(rule, share), prefix), ..target_of(target) },
             request_headers: HeaderEdits { modifiers: [Some(&rule.filters.request_headers), Some(&share.filters.request_headers)] },
             response,
@@ -293,6 +301,8 @@ impl Table {
             timeouts: rule.timeouts,
             retry: rule.retry.as_ref(),
             session,
+            auth,
+            extensions,
         })
     }
 }
@@ -351,7 +361,7 @@ fn respond(matched: Option<Matched>, reason: Reason, grpc: bool, response: Respo
             (StatusCode::INTERNAL_SERVER_ERROR, Some(GrpcStatus::Unavailable))
         }
     };
-    Respond { matched, status, grpc_status: grpc_status.filter(|_| grpc), reason, response }
+    Respond { matched, status, grpc_status: grpc_status.filter(|_| grpc), reason, response, auth: None, extensions: Extensions::default() }
 }
 
 /// OPTIONS with Origin and a method that it asks for ([C-1]).
@@ -403,30 +413,24 @@ fn rewritten_host<'a>(rule: &'a RuleData, share: &'a Share) -> Option<&'a str> {
 /// A redirect; the port follows [F-23].
 fn redirected<'a>(
     redirect: &'a filter::Redirect,
-    matched: Matched,
     (own_scheme, own_port): (Scheme, u16),
     authority: Option<&RequestAuthority<'a>>,
     target: CanonicalTarget<'a>,
     prefix: usize,
-    response: ResponseEdits<'a>,
-) -> Decision<'a> {
+) -> (StatusCode, Location<'a>) {
     let scheme = redirect.scheme.unwrap_or(own_scheme);
     let port = redirect.port.unwrap_or(match redirect.scheme {
         Some(scheme) => scheme.default_port(),
         None => own_port,
     });
-    Decision::Redirect(Redirect {
-        matched,
-        status: redirect.status,
-        location: Location {
-            scheme,
-            host: redirect.hostname.as_deref().or(authority.map(|authority| {
-                let host = authority.host_received;
-                host.strip_suffix('.').unwrap_or(host)
-            })),
-            port,
-            target: Target { rewrite: rewrite(redirect.path.as_ref(), prefix), ..target_of(target) },
-        },
-        response,
-    })
+    let location = Location {
+        scheme,
+        host: redirect.hostname.as_deref().or(authority.map(|authority| {
+            let host = authority.host_received;
+            host.strip_suffix('.').unwrap_or(host)
+        })),
+        port,
+        target: Target { rewrite: rewrite(redirect.path.as_ref(), prefix), ..target_of(target) },
+    };
+    (redirect.status, location)
 }

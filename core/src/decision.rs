@@ -10,6 +10,8 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::canonical::{KnownFields, Refusal, is_of_one_hop};
+use crate::diagnostic::ObjectRef;
+use crate::model::auth::ExternalAuth;
 use crate::model::cors::Cors;
 use crate::model::filter::{HeaderModifier, Mirror, Scheme};
 use crate::model::retry::Retry;
@@ -109,6 +111,10 @@ pub struct Forward<'a> {
     pub retry: Option<&'a Retry>,
     /// Session persistence ([SP-1]).
     pub session: Option<Session<'a>>,
+    /// A service to ask first ([E-1]); a request that it does not allow goes nowhere.
+    pub auth: Option<Check<'a>>,
+    /// Filters of the embedding program's own ([F-60]).
+    pub extensions: Extensions<'a>,
 }
 
 impl Forward<'_> {
@@ -143,6 +149,10 @@ pub struct Redirect<'a> {
     pub location: Location<'a>,
     /// Edits of the response ([F-7]).
     pub response: ResponseEdits<'a>,
+    /// A service to ask first, as for [`Forward::auth`]: a redirect may tell secrets, too.
+    pub auth: Option<Check<'a>>,
+    /// Filters of the embedding program's own, which run before the redirect ([F-3]).
+    pub extensions: Extensions<'a>,
 }
 
 /// Answer with a status and an empty body.
@@ -159,6 +169,45 @@ pub struct Respond<'a> {
     pub reason: Reason,
     /// Edits of the response ([F-7]); for a CORS preflight these are the answer.
     pub response: ResponseEdits<'a>,
+    /// For [`Reason::NoBackends`]: a service to ask before the extensions run.
+    pub auth: Option<Check<'a>>,
+    /// For [`Reason::NoBackends`]: filters of the embedding program's own, of which one may answer instead ([F-6]).
+    pub extensions: Extensions<'a>,
+}
+
+/// A service to ask before anything else is done with a request ([E-1]); see [`apply::auth`](crate::apply::auth).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Check<'a> {
+    /// The service, and how it is asked.
+    pub service: &'a ExternalAuth,
+    /// The authority of the client's request, whatever the rule rewrites it to.
+    pub authority: Option<&'a str>,
+}
+
+/// The filters that the embedding program runs itself ([F-60]): after the authorization service and before the header
+/// modifiers of their level ([F-3]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extensions<'a> {
+    /// Those of the rule, then those of the chosen backend.
+    pub(crate) all: [&'a [ObjectRef]; 2],
+}
+
+impl<'a> Extensions<'a> {
+    /// The filters of the rule, once for each request.
+    pub fn of_rule(&self) -> &'a [ObjectRef] {
+        self.all[0]
+    }
+
+    /// The filters of the chosen backend, once for each attempt ([F-70]).
+    pub fn of_backend(&self) -> &'a [ObjectRef] {
+        self.all[1]
+    }
+
+    /// All of them, in the order in which they run.
+    pub fn iter(&self) -> impl Iterator<Item = &'a ObjectRef> + use<'a> {
+        self.all.into_iter().flatten()
+    }
 }
 
 /// Why a request is answered without a backend.
@@ -328,6 +377,13 @@ pub struct Location<'a> {
     pub(crate) host: Option<&'a str>,
     pub(crate) port: u16,
     pub(crate) target: Target<'a>,
+}
+
+impl<'a> Location<'a> {
+    /// The target of the request, and what the redirect makes of it.
+    pub fn target(&self) -> &Target<'a> {
+        &self.target
+    }
 }
 
 /// `scheme://host[:port]/path[?query]`, host in lower case, the scheme's own port left out ([F-23]).

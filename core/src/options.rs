@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::diagnostic::ObjectRef;
 use crate::features::Features;
 use crate::resource::status::GatewayStatusAddress;
 
@@ -33,6 +34,9 @@ pub struct Options {
     pub addresses: Option<Vec<GatewayStatusAddress>>,
     /// Ports that the host cannot open ([L-13]).
     pub unavailable_ports: BTreeSet<u16>,
+    /// The objects behind ExtensionRef filters that the embedding program knows how to run ([F-60]). A rule with any
+    /// other one answers 500.
+    pub extensions: BTreeSet<ObjectRef>,
     /// Which addresses of EndpointSlices traffic may be sent to ([R-K3]).
     pub endpoint_addresses: EndpointAddresses,
 

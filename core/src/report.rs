@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::decision::{Decision, HeaderEdits, Matched, ResponseEdits};
+use crate::decision::{Check, Decision, HeaderEdits, Matched, ResponseEdits};
 use crate::diagnostic::ObjectRef;
-use crate::table::{BackendId, Table};
+use crate::table::{BackendId, BackendTls, Endpoints, SubjectAltName, Table, Trust};
 
 /// A decision with names.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,6 +48,12 @@ pub enum DecisionReport {
         /// Session persistence.
         #[serde(skip_serializing_if = "Option::is_none")]
         session: Option<SessionReport>,
+        /// A service that is asked first.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        auth: Option<AuthReport>,
+        /// Filters of the embedding program's own, in the order in which they run.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        extensions: Vec<ObjectRef>,
     },
     /// Answer with a redirect.
     Redirect {
@@ -61,6 +67,12 @@ pub enum DecisionReport {
         /// Edits of the response's header fields, in order.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         response_headers: Vec<HeaderEditReport>,
+        /// A service that is asked first.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        auth: Option<AuthReport>,
+        /// Filters of the embedding program's own, in the order in which they run.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        extensions: Vec<ObjectRef>,
     },
     /// Answer with a status.
     Respond {
@@ -79,6 +91,12 @@ pub enum DecisionReport {
         /// Edits of the response's header fields, in order.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         response_headers: Vec<HeaderEditReport>,
+        /// A service that is asked before the extensions run.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        auth: Option<AuthReport>,
+        /// Filters of the embedding program's own, of which one may answer instead.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        extensions: Vec<ObjectRef>,
     },
 }
 
@@ -113,9 +131,10 @@ pub struct MatchReport {
 
 /// A backend, with names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct BackendReport {
-    /// `Service` or `ServiceImport`.
+    /// `Service`, `ServiceImport` or `XBackend`.
     pub kind: String,
     /// Namespace.
     pub namespace: String,
@@ -125,6 +144,70 @@ pub struct BackendReport {
     pub port: u16,
     /// `http1`, `h2c`, `tcp` or `udp`.
     pub protocol: &'static str,
+    /// For an XBackend: the host outside of the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// TLS to speak to it; nothing is sent without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<BackendTlsReport>,
+    /// Bound on its retries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_budget: Option<RetryBudgetReport>,
+}
+
+/// TLS towards a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct BackendTlsReport {
+    /// Server name to send, and to verify unless there are other names.
+    pub hostname: String,
+    /// Names of which the certificate must have one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subject_alt_names: Vec<String>,
+    /// ConfigMaps with the authorities that are trusted; none are those of the operating system.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ca_certificates: Vec<ObjectRef>,
+    /// Secret with the certificate to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ObjectRef>,
+}
+
+/// Bound on the retries of a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RetryBudgetReport {
+    /// Retries for a hundred requests.
+    pub percent: u8,
+    /// Time over which they are counted, in milliseconds.
+    pub interval_ms: u64,
+    /// Retries that are always allowed.
+    pub min_count: u32,
+    /// Time over which these are counted, in milliseconds.
+    pub min_interval_ms: u64,
+}
+
+/// A service that is asked before a request goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct AuthReport {
+    /// `http` or `grpc`.
+    pub protocol: &'static str,
+    /// The service.
+    pub backend: BackendReport,
+    /// What stands before the path that an HTTP service is asked about.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub path_prefix: String,
+    /// Fields that the service gets beside the fixed ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_headers: Vec<String>,
+    /// Fields of its answer that are copied into the request; none are all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub response_headers: Vec<String>,
+    /// Octets of the body that it gets at most; 0 is no body.
+    pub max_body: u32,
 }
 
 /// One edit of a header field.
@@ -231,12 +314,16 @@ impl Table {
                     absolute_timeout_ms: s.absolute_timeout().map(millis),
                     permanent: s.is_permanent(),
                 }),
+                auth: d.auth.as_ref().map(|check| self.auth_report(check)),
+                extensions: d.extensions.iter().cloned().collect(),
             },
             Decision::Redirect(d) => DecisionReport::Redirect {
                 matched: self.match_report(d.matched),
                 status: d.status.as_u16(),
                 location: d.location.to_string(),
                 response_headers: response_edits(&d.response),
+                auth: d.auth.as_ref().map(|check| self.auth_report(check)),
+                extensions: d.extensions.iter().cloned().collect(),
             },
             Decision::Respond(d) => DecisionReport::Respond {
                 matched: d.matched.map(|m| self.match_report(m)),
@@ -245,6 +332,8 @@ impl Table {
                 reason: d.reason.as_str(),
                 message: d.reason.to_string(),
                 response_headers: response_edits(&d.response),
+                auth: d.auth.as_ref().map(|check| self.auth_report(check)),
+                extensions: d.extensions.iter().cloned().collect(),
             },
         }
     }
@@ -324,8 +413,47 @@ impl Table {
                 name: b.object.name.to_string(),
                 port: b.port,
                 protocol: b.protocol.as_str(),
+                host: match &b.endpoints {
+                    Endpoints::External(host) => Some(host.to_string()),
+                    _ => None,
+                },
+                tls: b.tls.as_ref().map(backend_tls),
+                retry_budget: b.retry_budget.as_ref().map(|budget| RetryBudgetReport {
+                    percent: budget.percent(),
+                    interval_ms: millis(budget.interval()),
+                    min_count: budget.min_count(),
+                    min_interval_ms: millis(budget.min_interval()),
+                }),
             })
             .unwrap_or_default()
+    }
+
+    fn auth_report(&self, check: &Check<'_>) -> AuthReport {
+        let service = check.service;
+        let names = |list: &[http::HeaderName]| list.iter().map(|name| name.as_str().to_owned()).collect();
+        AuthReport {
+            protocol: service.protocol().as_str(),
+            backend: self.backend_report(service.backend()),
+            path_prefix: service.path_prefix().to_owned(),
+            request_headers: names(service.request_headers()),
+            response_headers: names(service.response_headers()),
+            max_body: service.max_body(),
+        }
+    }
+}
+
+fn backend_tls(tls: &BackendTls) -> BackendTlsReport {
+    let name = |name: &SubjectAltName| match name {
+        SubjectAltName::Hostname(name) | SubjectAltName::Uri(name) => name.to_string(),
+    };
+    BackendTlsReport {
+        hostname: tls.hostname.to_string(),
+        subject_alt_names: tls.subject_alt_names.iter().map(name).collect(),
+        ca_certificates: match &tls.trust {
+            Trust::System => Vec::new(),
+            Trust::Bundles(bundles) => bundles.to_vec(),
+        },
+        client_certificate: tls.client_certificate.clone(),
     }
 }
 

@@ -124,7 +124,7 @@ spec:
   - {backendRefs: [{name: all, port: 80}]}
   - {matches: [{path: {value: /regex, type: RegularExpression}, headers: [{name: x, type: Exists, value: x}]}], backendRefs: [{name: never, port: 80}]}
   - {matches: [{path: {value: /strange}}], filters: [{type: Strange}], backendRefs: [{name: never, port: 80}]}
-  - {matches: [{path: {value: /auth}}], filters: [{type: ExternalAuth, externalAuth: {protocol: HTTP, backendRef: {name: a, port: 80}}}], backendRefs: [{name: never, port: 80}]}
+  - {matches: [{path: {value: /auth}}], filters: [{type: ExternalAuth, externalAuth: {protocol: SMTP, backendRef: {name: a, port: 80}}}], backendRefs: [{name: never, port: 80}]}
   - {matches: [{path: {value: /extension}}], filters: [{type: ExtensionRef, extensionRef: {group: x.io, kind: Limit, name: l}}], backendRefs: [{name: never, port: 80}]}
   - {matches: [{path: {value: /both}}], filters: [{type: URLRewrite, urlRewrite: {}}, {type: RequestRedirect, requestRedirect: {}}]}
   - {matches: [{path: {value: /late}}], timeouts: {request: 1s, backendRequest: 2s}, backendRefs: [{name: never, port: 80}]}

@@ -1,6 +1,7 @@
 //! Stage 5, **carrying out a decision**: pure functions over the types of the `http` crate, so that no
 //! embedder writes a rule again. [`status`] does it for what a controller writes back.
 
+pub mod auth;
 mod cors;
 mod headers;
 pub mod status;
@@ -19,6 +20,20 @@ pub use headers::{request_headers, response_headers};
 /// connection; for HTTP/2 it joins scheme and authority to the target.
 pub fn forward(decision: &Forward<'_>, parts: &mut request::Parts) {
     drop_fields(decision, &mut parts.headers);
+    edit(decision, parts);
+}
+
+/// [`forward`] for a request that an authorization service has allowed: the fields of its answer come in after what the
+/// client must not send and before the edits of the rule, which see them ([E-5], [F-3]).
+pub fn forward_allowed(decision: &Forward<'_>, answer: &HeaderMap, parts: &mut request::Parts) {
+    drop_fields(decision, &mut parts.headers);
+    if let Some(check) = &decision.auth {
+        auth::copy_allowed(check.service, answer, &mut parts.headers);
+    }
+    edit(decision, parts);
+}
+
+fn edit(decision: &Forward<'_>, parts: &mut request::Parts) {
     // A canonical target is a URI; were it none, the request would better go nowhere than elsewhere.
     parts.uri = decision.target.to_string().parse::<Uri>().unwrap_or_else(|_| Uri::from_static("/"));
     request_headers(&decision.request_headers, &mut parts.headers);

@@ -2,8 +2,9 @@
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
+use super::auth;
 use super::backend::{BackendRefParts, Backends, Referrer, parts};
-use super::findings::{BadRef, Findings, Invalid, RefProblem};
+use super::findings::{BadRef, Findings, Invalid};
 use super::matches::config_path;
 use crate::canonical::parse_authority;
 use crate::diagnostic::Code;
@@ -68,6 +69,7 @@ pub(crate) fn guards(list: &[HttpRouteFilter]) -> bool {
 pub(crate) fn filters(list: &[HttpRouteFilter], level: Level, path: &str, context: &mut Context<'_, '_, '_>) -> Result<Filters, Invalid> {
     let mut valid = Filters::default();
     let mut mirrors = Vec::new();
+    let mut extensions = Vec::new();
     let mut seen: Vec<&HttpRouteFilterType> = Vec::new();
     for (n, filter) in list.iter().enumerate() {
         let at = format!("{path}[{n}]");
@@ -112,19 +114,24 @@ pub(crate) fn filters(list: &[HttpRouteFilter], level: Level, path: &str, contex
                 let message = "a CORS filter on a backendRef is not supported: a preflight is answered before a backend is chosen";
                 return Err(Invalid::value(Code::UnsupportedValue, format!("{at}.type"), message));
             }
+            HttpRouteFilterType::ExternalAuth if level == Level::Rule => {
+                let field = filter.external_auth.as_ref().ok_or_else(|| member("externalAuth"))?;
+                match auth::external(field, &format!("{at}.externalAuth"), context)? {
+                    Some(service) => valid.auth = Some(service),
+                    // The check is never skipped ([E-7]).
+                    None => valid.unresolved = true,
+                }
+            }
             HttpRouteFilterType::ExternalAuth => {
-                let message = "filter type `ExternalAuth` is not supported in this version: the rule answers 500, never without the check";
+                let message = "an ExternalAuth filter on a backendRef is not supported: a request is checked before a backend is chosen";
                 return Err(Invalid::value(Code::UnsupportedValue, format!("{at}.type"), message));
             }
             HttpRouteFilterType::ExtensionRef => {
                 let Some(extension) = &filter.extension_ref else { return Err(member("extensionRef")) };
-                valid.unresolved = true;
-                let kind =
-                    if extension.group.is_empty() { extension.kind.clone() } else { format!("{}.{}", extension.kind, extension.group) };
-                let message = format!("no extension of kind `{kind}` is known, so the filter `{}` cannot be run", extension.name);
-                let bad = BadRef { problem: RefProblem::InvalidKind, path: format!("{at}.extensionRef"), message };
-                bad.report(context.findings, "requests of the rule are answered with 500, never without the filter");
-                context.refs.push(bad);
+                match auth::extension(extension, &format!("{at}.extensionRef"), context) {
+                    Some(known) => extensions.push(known),
+                    None => valid.unresolved = true,
+                }
             }
             HttpRouteFilterType::Other(other) => {
                 return Err(unknown_type(other, &format!("{at}.type"), context.from.kind));
@@ -132,6 +139,7 @@ pub(crate) fn filters(list: &[HttpRouteFilter], level: Level, path: &str, contex
         }
     }
     valid.mirrors = mirrors.into();
+    valid.extensions = extensions.into();
     incompatible(&valid, list, path)?;
     Ok(valid)
 }

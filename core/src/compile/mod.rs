@@ -6,6 +6,7 @@
 mod address;
 mod alias;
 mod attach;
+mod auth;
 mod backend;
 mod build;
 mod class;

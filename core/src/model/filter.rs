@@ -2,7 +2,9 @@
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::auth::ExternalAuth;
 use super::cors::Cors;
+use crate::diagnostic::ObjectRef;
 use crate::table::BackendId;
 
 /// A valid header modifier ([F-10]): applied in the order set, add, remove ([U-16]).
@@ -116,6 +118,9 @@ pub struct Filters {
     pub(crate) rewrite: Option<UrlRewrite>,
     pub(crate) mirrors: Box<[Mirror]>,
     pub(crate) cors: Option<Cors>,
+    pub(crate) auth: Option<ExternalAuth>,
+    /// Filters that the embedding program runs, in the order written ([F-60]).
+    pub(crate) extensions: Box<[ObjectRef]>,
     /// An extension or authorization that could not be resolved: answers 500 ([F-60], [E-7]).
     pub(crate) unresolved: bool,
 }

@@ -1,5 +1,6 @@
 //! Stage 2, **what is valid**: after this stage nothing can be invalid, so nothing is checked again.
 
+pub mod auth;
 pub mod cors;
 pub mod filter;
 pub(crate) mod grant;

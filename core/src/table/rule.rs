@@ -29,7 +29,8 @@ impl RuleData {
             let modifier = &filters.request_headers;
             modifier.set.iter().chain(&modifier.add).map(|(name, _)| name).chain(&modifier.remove)
         });
-        of_modifiers.chain(self.session.as_ref().map(SessionPersistence::field))
+        let of_auth = self.filters.auth.iter().flat_map(|auth| &auth.response_headers);
+        of_modifiers.chain(of_auth).chain(self.session.as_ref().map(SessionPersistence::field))
     }
 }
 

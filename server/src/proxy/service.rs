@@ -40,6 +40,7 @@ pub(super) async fn answer(shared: Arc<Shared>, key: Arc<PortKey>, peer: SocketA
     let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
     let decision = table.decide(&gatewright::Request::from_http(&parts, Arrival::on(*port)), pick);
     let response = match &decision {
+        decision if is_guarded(decision) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         Decision::Respond(respond) => with_head(apply::respond(respond)),
         Decision::Redirect(redirect) => with_head(apply::redirect(redirect)),
         Decision::Forward(forward) => match table.backend(forward.backend) {
@@ -57,6 +58,15 @@ pub(super) async fn answer(shared: Arc<Shared>, key: Arc<PortKey>, peer: SocketA
     tracing::info!(target: "access", %peer, method = %parts.method, uri = %parts.uri, status, ?took,
         rule = matched.map(|m| m.to_string()).unwrap_or_default());
     response
+}
+
+/// Whether something has to be asked or run before anything else may happen, which this proxy does not do.
+fn is_guarded(decision: &Decision<'_>) -> bool {
+    match decision {
+        Decision::Forward(d) => d.auth.is_some() || d.extensions.iter().next().is_some(),
+        Decision::Redirect(d) => d.auth.is_some() || d.extensions.iter().next().is_some(),
+        _ => false,
+    }
 }
 
 /// An even choice for each request; the standard library's hasher keys are random for every process and count up
@@ -167,7 +177,7 @@ impl Exchange<'_> {
             if !again || attempt >= retries {
                 return result.map(|response| (response, until));
             }
-            let pause = retry.and_then(|retry| retry.backoff()).unwrap_or(Duration::from_millis(25 << attempt.min(4)));
+            let pause = retry.map_or(Duration::ZERO, |retry| retry.pause(attempt, self.pick.derive(1000 + u64::from(attempt))));
             attempt += 1;
             if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
                 return Err(Failure::Request);
