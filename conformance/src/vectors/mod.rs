@@ -32,6 +32,9 @@ pub use self::status::{WantedDiagnostic, WantedStatus, diagnostics, object_name}
 pub struct File {
     /// What the vectors of the file have in common.
     pub about: String,
+    /// Features that every vector of the file shows.
+    #[serde(default)]
+    pub features: Vec<String>,
     /// Files of manifests below `fixtures/`, for every vector.
     #[serde(default)]
     pub fixtures: Vec<String>,
@@ -56,7 +59,7 @@ pub struct Vector {
     pub about: String,
     /// The rules it shows, for instance `M-12`.
     pub rules: Vec<String>,
-    /// The features it shows ([R-14]).
+    /// The features it shows ([R-14]), beside the file's.
     #[serde(default)]
     pub features: Vec<String>,
     /// Instead of the file's fixtures.
@@ -134,6 +137,8 @@ pub fn read(folder: &Path) -> Result<Vec<Vector>, String> {
             if vector.checks() == 0 {
                 return Err(format!("{name}: vector `{}` checks nothing", vector.id));
             }
+            let more = file.features.iter().filter(|name| !vector.features.contains(name)).cloned().collect::<Vec<_>>();
+            vector.features.extend(more);
             let mut manifests = Vec::new();
             for fixture in vector.fixtures.as_ref().unwrap_or(&file.fixtures) {
                 manifests.push((fixture.clone(), self::text(&folder.join("fixtures").join(fixture))?));
