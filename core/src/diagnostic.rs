@@ -133,6 +133,8 @@ codes! {
     PolicyTarget = "GW026";
     /// Traffic that anybody on its way can read.
     Insecure = "GW027";
+    /// Sessions of one name that meet on one host.
+    SessionName = "GW028";
     /// A route does not attach to a parent.
     NotAttached = "GW030";
     /// A listener or Gateway that does not take part.

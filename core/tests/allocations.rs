@@ -176,3 +176,37 @@ spec: {parentRefs: [{name: gw}, {group: "", kind: Service, name: db, port: 5432}
     count(Arrival::at(frontend.unwrap()));
     assert_eq!(forwarded, 4);
 }
+
+/// A request with a token of a session is opened, checked and pinned without allocation, too.
+#[cfg(feature = "session")]
+#[test]
+fn sessions_do_not_allocate() {
+    use gatewright::session::{SessionKey, SessionKeys, Sessions};
+    let mut options = Options::default();
+    options.missing_services = gatewright::MissingServices::Assume;
+    let loaded = gatewright::load::load_text("mixed", MANIFESTS);
+    let table = compile(&loaded.resources, &options).table;
+    let keys = SessionKeys::new(SessionKey::new(1, &[7; 32]), []);
+    let sessions = Sessions { keys: &keys, now: 1 };
+    let headers = HeaderMap::new();
+    let request = |headers| Request {
+        arrival: Arrival::on(table.ports()[0].id),
+        method: "GET",
+        scheme: None,
+        authority: Authority::Given(b"app.example.com"),
+        target: b"/search?q=a+b&page=7",
+        headers,
+    };
+    let first = request(&headers);
+    let Decision::Forward(forward) = table.decide_with_sessions(&first, Pick(0), &sessions) else { panic!("not forwarded") };
+    let (_, value) = table.session_field(&forward, None, &sessions).unwrap();
+    let cookie = value.to_str().unwrap().split(';').next().unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("cookie", HeaderValue::from_str(cookie).unwrap());
+    let again = request(&headers);
+    let counted = allocation_counter::measure(|| match table.decide_with_sessions(&again, Pick(0), &sessions) {
+        Decision::Forward(forward) => assert!(forward.session.unwrap().is_established()),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(counted.count_total, 0);
+}

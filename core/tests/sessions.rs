@@ -4,7 +4,7 @@
 use gatewright::decision::Forward;
 use gatewright::session::{SessionKey, SessionKeys, Sessions};
 use gatewright::table::{Endpoint, Endpoints};
-use gatewright::{Arrival, Authority, Compiled, Decision, MissingServices, Options, Pick, Request, compile};
+use gatewright::{Arrival, Authority, Code, Compiled, Decision, MissingServices, Options, Pick, Request, compile};
 
 const GATEWAY: &str = "
 apiVersion: gateway.networking.k8s.io/v1
@@ -218,4 +218,66 @@ fn unknown_endpoints() {
     let mut client = Client::new();
     assert_eq!(client.send(&compiled, 80, TOP).0, "b ");
     assert_eq!(client.send(&compiled, 80, 0), ("b ".to_owned(), None));
+}
+
+/// [SP-4]: two rules that would write over each other's session are told.
+#[test]
+fn names_that_meet_on_a_host() {
+    let session = |name: &str| format!("sessionPersistence: {name}");
+    let rules = |first: &str, second: &str| {
+        format!(
+            "  - {{matches: [{{path: {{value: /a}}}}], {}, backendRefs: [{{name: a, port: 80}}]}}\n  - {{{}, backendRefs: [{{name: a, port: 80}}]}}",
+            session(first),
+            session(second)
+        )
+    };
+    for (first, second, expected) in [
+        ("{sessionName: sid}", "{sessionName: sid}", 1),
+        ("{sessionName: sid}", "{sessionName: SID}", 0),
+        ("{type: Header, sessionName: x-sid}", "{type: Header, sessionName: X-Sid}", 1),
+        ("{type: Header, sessionName: sid}", "{sessionName: sid}", 0),
+        ("{}", "{}", 0),
+    ] {
+        let compiled = compiled(&format!("{}{}", service("a", "10.0.0.1"), route("web", &rules(first, second))));
+        let told: Vec<_> = compiled.diagnostics.iter().filter(|d| d.code == Code::SessionName).collect();
+        assert_eq!(told.len(), expected, "{first} {second}: {told:?}");
+        assert!(
+            told.iter()
+                .all(|d| d.path == "spec.rules[1].sessionPersistence" && d.message.contains("spec.rules[0] of HTTPRoute/default/web"))
+        );
+    }
+}
+
+fn policy(name: &str, session: &str) -> String {
+    format!(
+        "---\napiVersion: gateway.networking.x-k8s.io/v1alpha1\nkind: XBackendTrafficPolicy\nmetadata: {{name: {name}}}\nspec: {{targetRefs: [{{group: \"\", kind: Service, name: {name}}}], sessionPersistence: {session}}}\n"
+    )
+}
+
+/// [SP-6], [SP-7]: sessions that backends ask for.
+#[test]
+fn sessions_of_backends() {
+    let services = service("a", "10.0.0.1 10.0.0.2 10.0.0.3") + &service("b", "10.0.1.1 10.0.1.2");
+    let rules = "  - backendRefs: [{name: a, port: 80}, {name: b, port: 80}]";
+    // Every backend asks: a client stays where it is, whatever the weights say.
+    let all = compiled(&(services.clone() + &route("web", rules) + &policy("a", "{}") + &policy("b", "{}")));
+    let mut client = Client::new();
+    assert_eq!(client.send(&all, 80, 1).0, "a 10.0.0.2:8080");
+    for pick in [0, 2, TOP] {
+        assert_eq!(client.send(&all, 80, pick), ("a 10.0.0.2:8080".to_owned(), None), "{pick}");
+    }
+    // Only one asks: weights come first, and the session holds inside of that backend.
+    let some = compiled(&(services.clone() + &route("web", rules) + &policy("a", "{}")));
+    let mut client = Client::new();
+    assert_eq!(client.send(&some, 80, 2).0, "a 10.0.0.3:8080");
+    assert_eq!(client.send(&some, 80, TOP).0, "b 10.0.1.2:8080");
+    assert_eq!(client.send(&some, 80, 0), ("a 10.0.0.3:8080".to_owned(), None));
+    // A session of the policy is the Service's: another rule keeps it. A rule's own comes before it.
+    let rules = "  - {matches: [{path: {type: Exact, value: /}}], backendRefs: [{name: a, port: 80}]}";
+    let another = compiled(&(services.clone() + &route("other", rules) + &policy("a", "{}")));
+    assert_eq!(client.send(&another, 80, 0), ("a 10.0.0.3:8080".to_owned(), None));
+    let own = "  - {sessionPersistence: {sessionName: own}, backendRefs: [{name: a, port: 80}]}";
+    let own = compiled(&(services + &route("web", own) + &policy("a", "{}")));
+    let (_, told) = client.send(&own, 80, 0);
+    assert!(told.unwrap().1.starts_with("own="));
 }

@@ -9,7 +9,7 @@ use super::findings::Findings;
 use super::input::Key;
 use super::mesh::FrontendKey;
 use super::route::CheckedRoute;
-use super::shadow;
+use super::{session_names, shadow};
 use crate::decision::Parent;
 use crate::diagnostic::ObjectRef;
 use crate::model::hostname::Hostname;
@@ -95,6 +95,7 @@ pub(crate) fn table<'r>(
     inner.routes_of_listeners = of_listeners.into_iter().map(|serving| served(serving, options.regex_rank, &inner)).collect();
     inner.routes_of_frontends = of_frontends.into_iter().map(|serving| served(serving, options.regex_rank, &inner)).collect();
     shadow::report(&inner, &owners, findings);
+    session_names::report(&inner, &owners, findings);
     Table { inner: std::sync::Arc::new(inner) }
 }
 

@@ -25,6 +25,7 @@ mod policy;
 mod route;
 mod rule;
 mod separate;
+mod session_names;
 mod shadow;
 mod status;
 mod tls;
@@ -195,7 +196,8 @@ fn uses<'u, 'r>(
     let mut uses = BTreeMap::<_, BTreeSet<_>>::new();
     for (route, attachments) in routes.iter().zip(attachments) {
         for attachment in attachments.iter().filter(|attachment| attachment.refused.is_none()) {
-            let views = attachment.views(route.kind, gateways);
+            let mut views = attachment.views(route.kind, gateways);
+            views.retain(|view| route.unusable(*view).is_none());
             let used: BTreeSet<_> = views.iter().filter_map(|view| route.rules.get(view)).flat_map(|rules| &rules.uses).collect();
             let ancestors: Vec<policy::Ancestor> = match attachment.gateway.and_then(|key| gateways.get(&key)) {
                 Some(gateway) => vec![(gateway.object.clone(), gateway.controller.into())],

@@ -42,13 +42,13 @@ fn data(inner: &Inner, id: MatchId) -> Option<&MatchData> {
 }
 
 /// The route of a rule, and the index of the rule.
-fn place(inner: &Inner, id: RuleId) -> Option<(&ObjectRef, u32)> {
+pub(crate) fn place(inner: &Inner, id: RuleId) -> Option<(&ObjectRef, u32)> {
     let rule = inner.rules.get(usize::try_from(id.0).ok()?)?;
     let route = inner.routes.get(usize::try_from(rule.route.0).ok()?)?;
     Some((&route.object, rule.index))
 }
 
-fn of_owner<'f>(rule: RuleId, owners: &[usize], findings: &'f mut [Findings]) -> Option<&'f mut Findings> {
+pub(crate) fn of_owner<'f>(rule: RuleId, owners: &[usize], findings: &'f mut [Findings]) -> Option<&'f mut Findings> {
     usize::try_from(rule.0).ok().and_then(|n| owners.get(n)).and_then(|n| findings.get_mut(*n))
 }
 

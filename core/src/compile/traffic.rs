@@ -150,3 +150,81 @@ fn cookie_path(text: &str) -> Option<Box<str>> {
     let whole = Uri::from(path);
     (whole.path() == text && text.starts_with('/') && !text.contains(';')).then(|| text.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::ObjectRef;
+
+    /// [RT-1], [RT-3]
+    #[test]
+    fn retries() {
+        let retry = |attempts: Option<i32>, codes: &[i32], backoff: Option<&str>| {
+            let field = HttpRouteRetry { attempts, codes: codes.to_vec(), backoff: backoff.map(str::to_owned) };
+            super::retry(&field, "retry").map(|retry| (retry.attempts(), retry.codes().to_vec(), retry.backoff()))
+        };
+        assert_eq!(retry(None, &[], None).unwrap(), (1, vec![], None));
+        assert_eq!(retry(Some(3), &[400, 599], Some("1s")).unwrap(), (3, vec![400, 599], Some(Duration::from_secs(1))));
+        for (attempts, codes, backoff, path) in [
+            (Some(0), &[][..], None, "retry.attempts"),
+            (None, &[399][..], None, "retry.codes[0]"),
+            (None, &[500, 600][..], None, "retry.codes[1]"),
+            (None, &[500, 503, 500][..], None, "retry.codes[2]"),
+            (None, &[][..], Some("fast"), "retry.backoff"),
+        ] {
+            assert_eq!(retry(attempts, codes, backoff).unwrap_err().path, path);
+        }
+    }
+
+    /// [SP-2] to [SP-4], [R-12]
+    #[test]
+    fn sessions() {
+        let session = |text: &str| {
+            let field = serde_json::from_str(text).unwrap();
+            super::session(&field, "s", &["HTTPRoute", "ns", "r", "spec.rules[0]"], &mut Findings::new(ObjectRef::default()))
+        };
+        let one = session("{}").unwrap();
+        assert_eq!((one.carrier(), one.path(), one.is_permanent()), (SessionCarrier::Cookie, "/", false));
+        assert!(one.name().starts_with("gw-session-"));
+        let next = session(r#"{"type": "Header", "header": {"name": "X-S"}, "absoluteTimeout": "1h"}"#).unwrap();
+        assert_eq!((next.field().as_str(), next.absolute_timeout()), ("x-s", Some(Duration::from_secs(3600))));
+        let cookie = r#"{"cookie": {"name": "c", "path": "/a", "lifetimeType": "Permanent"}, "absoluteTimeout": "1h"}"#;
+        assert_eq!(
+            session(cookie).map(|s| (s.name().to_owned(), s.path().to_owned(), s.is_permanent())).unwrap(),
+            ("c".into(), "/a".into(), true)
+        );
+        for (text, path) in [
+            (r#"{"type": "Header"}"#, "s"),
+            (r#"{"type": "Token"}"#, "s.type"),
+            (r#"{"sessionName": "a b"}"#, "s"),
+            (r#"{"type": "Header", "sessionName": "Host"}"#, "s"),
+            (r#"{"absoluteTimeout": "1"}"#, "s.absoluteTimeout"),
+            (r#"{"cookieConfig": {"lifetimeType": "Permanent"}}"#, "s"),
+            (r#"{"cookieConfig": {"lifetimeType": "Forever"}}"#, "s"),
+            (r#"{"type": "Header", "sessionName": "x", "cookieConfig": {}}"#, "s"),
+            (r#"{"cookie": {"path": "a"}}"#, "s.cookie.path"),
+            (r#"{"cookie": {"path": "/a; Domain=x"}}"#, "s.cookie.path"),
+        ] {
+            assert_eq!(session(text).unwrap_err().path, path, "{text}");
+        }
+    }
+
+    /// [BT-2], [R-5]
+    #[test]
+    fn retry_budgets() {
+        let budget = |text: &str| retry_budget(&serde_json::from_str(text).unwrap(), "b");
+        let default = budget("{}").unwrap();
+        assert_eq!((default.percent(), default.interval(), default.min_count()), (20, Duration::from_secs(10), 10));
+        assert_eq!(budget(r#"{"budget": {"percent": 0, "interval": "60m"}}"#).map(|b| b.percent()).unwrap(), 0);
+        for (text, path) in [
+            (r#"{"budget": {"percent": 101}}"#, "b.budget.percent"),
+            (r#"{"budget": {"interval": "999ms"}}"#, "b.budget.interval"),
+            (r#"{"budget": {"interval": "61m"}}"#, "b.budget.interval"),
+            (r#"{"minRetryRate": {"count": 0}}"#, "b.minRetryRate.count"),
+            (r#"{"minRetryRate": {"interval": "0s"}}"#, "b.minRetryRate.interval"),
+            (r#"{"minRetryRate": {"interval": "61m"}}"#, "b.minRetryRate.interval"),
+        ] {
+            assert_eq!(budget(text).unwrap_err().path, path, "{text}");
+        }
+    }
+}

@@ -49,6 +49,14 @@ impl SessionPersistence {
         &self.name
     }
 
+    /// What tells two sessions of one carrier apart: names of fields are compared without case.
+    pub(crate) fn key(&self) -> &str {
+        match self.carrier {
+            SessionCarrier::Cookie => &self.name,
+            SessionCarrier::Header => self.field.as_str(),
+        }
+    }
+
     /// The field of a request that holds the token: `Cookie`, or the header field of the session.
     pub fn field(&self) -> &HeaderName {
         &self.field
