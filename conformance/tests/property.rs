@@ -3,7 +3,7 @@
 /// `cargo run --release -p gatewright-conformance --bin compare -- --requests 1000000` runs it longer.
 #[test]
 fn table_and_oracle_agree() {
-    let counts = gatewright_conformance::compare::run(7, 30_000).unwrap_or_else(|difference| panic!("{difference}"));
+    let counts = gatewright_conformance::compare::run(7, 40_000).unwrap_or_else(|difference| panic!("{difference}"));
     // A comparison of nothing but refusals would prove nothing.
     assert!(counts.outcomes.get("forwarded").is_some_and(|n| *n > 2_000), "{counts}");
     for kind in [
@@ -19,8 +19,21 @@ fn table_and_oracle_agree() {
         "answered: Redirect",
         "answered: UnresolvedFilter",
         "answered: ZeroWeights",
+        "forwarded, by a ListenerSet",
+        "forwarded, in a mesh",
+        "passed through a mesh",
+        "connection HTTP",
+        "connection forwarded, TLS none",
+        "connection forwarded, TLS passed through",
+        "connection forwarded, TLS terminated",
+        "connection rejected: InvalidBackend",
+        "connection rejected: NoBackends",
+        "connection rejected: NoEndpoints",
+        "connection rejected: NoListener",
+        "connection rejected: NoRoute",
+        "connection rejected: NotProgrammed",
     ] {
-        assert!(counts.outcomes.get(kind).is_some_and(|n| *n > 20), "{kind} must occur: {counts}");
+        assert!(counts.outcomes.get(kind).is_some_and(|n| *n > 10), "{kind} must occur: {counts}");
     }
     for kind in [
         "route Accepted: Conflicted",
@@ -34,6 +47,8 @@ fn table_and_oracle_agree() {
         "route ResolvedRefs: RefNotPermitted",
         "route ResolvedRefs: UnsupportedProtocol",
         "Gateway or listener Accepted: ListenersNotValid",
+        "Gateway or listener Accepted: NotAllowed",
+        "Gateway or listener Accepted: ParentNotAccepted",
         "Gateway or listener Accepted: UnsupportedProtocol",
         "Gateway or listener Conflicted: HostnameConflict",
         "Gateway or listener Conflicted: ProtocolConflict",

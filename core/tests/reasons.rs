@@ -80,3 +80,30 @@ fn a_star_among_exposed_headers() {
     let compiled = compiled(&[("HTTPRoute", "a", rules)]);
     assert_eq!(conditions(&compiled.status.http_routes[0].status)[0], "Accepted=True Accepted");
 }
+
+/// [A-6]: a conflict leaves a listener its kinds, and its routes stay accepted and counted.
+#[test]
+fn conflicts_leave_the_kinds() {
+    let text = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec:
+  gatewayClassName: any
+  listeners:
+  - {name: tls, port: 443, protocol: TLS, tls: {mode: Passthrough}}
+  - {name: http, port: 443, protocol: HTTP}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: {name: a}
+spec: {hostnames: [a.com], parentRefs: [{name: gw}], rules: [{backendRefs: []}]}
+";
+    let loaded = gatewright::load::load_text("t", text);
+    assert!(!loaded.is_broken(), "{:#?}", loaded.diagnostics);
+    let status = compile(&loaded.resources, &Options::default()).status;
+    let listener = &status.gateways[0].status.listeners[0];
+    let kinds: Vec<&str> = listener.supported_kinds.iter().map(|kind| kind.kind.as_str()).collect();
+    assert_eq!((kinds, listener.attached_routes), (vec!["TLSRoute"], 1));
+    assert_eq!(conditions(&status.tls_routes[0].status)[0], "Accepted=True Accepted");
+}

@@ -9,7 +9,7 @@ use std::fmt;
 use gatewright::{Options, Resources, compile};
 use serde::{Deserialize, Serialize};
 
-use crate::oracle::{Facts, Oracle, WorldRequest};
+use crate::oracle::{Facts, Oracle, WorldConnection, WorldRequest};
 use crate::world::{self, Random};
 
 /// What is asked of a world.
@@ -17,6 +17,8 @@ use crate::world::{self, Random};
 pub enum Question {
     /// What becomes of a request?
     Request(Box<WorldRequest>),
+    /// What becomes of a connection?
+    Connection(WorldConnection),
     /// What does status say?
     Status,
 }
@@ -34,8 +36,10 @@ pub struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", shrink::manifests(&self.resources))?;
-        if let Question::Request(request) = &self.question {
-            writeln!(f, "{request:#?}")?;
+        match &self.question {
+            Question::Request(request) => writeln!(f, "{request:#?}")?,
+            Question::Connection(connection) => writeln!(f, "{connection:#?}")?,
+            Question::Status => {}
         }
         match answers(&self.resources, &self.question) {
             Some(Answers { oracle, table, .. }) => writeln!(f, "oracle: {oracle}\ntable:  {table}"),
@@ -61,9 +65,15 @@ fn answers(resources: &Resources, question: &Question) -> Option<Answers> {
             let answers = || Answers { oracle: format!("{expected:#?}"), table: format!("{found:#?}"), about: "request".to_owned() };
             (found.as_ref() != Ok(&expected)).then(answers)
         }
+        Question::Connection(connection) => {
+            let (expected, found) = (oracle.connect(connection), table::connected(&compiled.table, connection));
+            let answers = || Answers { oracle: format!("{expected:#?}"), table: format!("{found:#?}"), about: "connection".to_owned() };
+            (found.as_ref() != Ok(&expected)).then(answers)
+        }
         Question::Status => {
             let (of, expected, found) = differing(&oracle.facts(), &table::facts(&compiled.status))?;
-            let about = of.split(' ').skip(2).filter(|word| word.starts_with(char::is_alphabetic)).collect();
+            let words: Vec<&str> = of.split(' ').skip(2).collect();
+            let about = format!("{} {expected:?} {found}", words.last().unwrap_or(&""));
             Some(Answers { oracle: format!("{of} = {}", expected.join(" or ")), table: format!("{of} = {found}"), about })
         }
     }
@@ -80,11 +90,11 @@ fn differing(expected: &Facts, found: &BTreeMap<String, String>) -> Option<(Stri
 /// What was compared, by kind.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// Requests.
+    /// Requests and connections.
     pub requests: u64,
     /// Worlds; the status of each was compared.
     pub worlds: u64,
-    /// Outcomes of the requests.
+    /// Outcomes of both.
     pub outcomes: BTreeMap<String, u64>,
     /// Reasons of conditions.
     pub reasons: BTreeMap<String, u64>,
@@ -92,7 +102,7 @@ pub struct Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} requests in {} worlds compared, no difference", self.requests, self.worlds)?;
+        writeln!(f, "{} requests and connections in {} worlds compared, no difference", self.requests, self.worlds)?;
         for (kind, count) in self.outcomes.iter().chain(&self.reasons) {
             writeln!(f, "  {count:>9} {kind}")?;
         }
@@ -106,7 +116,7 @@ impl fmt::Display for Counts {
 ///
 /// The first difference, made small.
 pub fn run(seed: u64, requests: u64) -> Result<Counts, Box<Difference>> {
-    const PER_WORLD: u64 = 40;
+    const PER_WORLD: u64 = 32;
     let mut random = Random(seed);
     let mut counts = Counts::default();
     while counts.requests < requests {
@@ -126,6 +136,15 @@ pub fn run(seed: u64, requests: u64) -> Result<Counts, Box<Difference>> {
             let expected = oracle.answer(&request);
             if table::decided(&compiled.table, &request).as_ref() != Ok(&expected) {
                 return Err(Box::new(shrink::smallest(Difference { resources, question: Question::Request(Box::new(request)) })));
+            }
+            *counts.outcomes.entry(expected.kind()).or_default() += 1;
+            counts.requests += 1;
+        }
+        for _ in 0..PER_WORLD / 4 {
+            let connection = world::connection(&mut random, &resources);
+            let expected = oracle.connect(&connection);
+            if table::connected(&compiled.table, &connection).as_ref() != Ok(&expected) {
+                return Err(Box::new(shrink::smallest(Difference { resources, question: Question::Connection(connection) })));
             }
             *counts.outcomes.entry(expected.kind()).or_default() += 1;
             counts.requests += 1;

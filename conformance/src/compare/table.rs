@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use gatewright::connection::{ConnectionDecision, ConnectionTls, MatchedConnection};
 use gatewright::explain::Verdict;
 use gatewright::resource::status::{Condition, ListenerStatus, RouteStatus};
 use gatewright::table::{BackendId, Endpoints};
 use gatewright::{Arrival, Authority, Decision, ObjectRef, ObjectStatus, Pick, Request, Status, Table, apply, decision::Parent};
 use http::HeaderMap;
 
-use crate::oracle::{BACKEND_RESPONSE, Fields, Forward, Outcome, Place, Then, Winner, WorldRequest};
+use crate::oracle::{BACKEND_RESPONSE, Connected, Fields, Forward, Outcome, Place, Then, Winner, WorldConnection, WorldRequest};
 
 /// What the table decides, carried out; the error is a contradiction inside of the table.
 pub(super) fn decided(table: &Table, request: &WorldRequest) -> Result<Outcome, String> {
@@ -18,8 +19,9 @@ pub(super) fn decided(table: &Table, request: &WorldRequest) -> Result<Outcome, 
         None => path,
     };
     let Some(place) = place(table, &request.place) else {
-        // Nothing to ask: no connection is taken there.
-        return Ok(Outcome { winner: None, then: refused(request) });
+        // Nothing to ask: no connection is taken there, or no route is for the Service.
+        let passes = matches!(request.place, Place::Service { .. });
+        return Ok(Outcome { winner: None, then: if passes { Then::PassThrough } else { refused(request) } });
     };
     let view = Request {
         arrival: Arrival { place, sni: request.sni.as_deref(), listener: None },
@@ -67,9 +69,58 @@ pub(super) fn decided(table: &Table, request: &WorldRequest) -> Result<Outcome, 
 }
 
 fn place(table: &Table, place: &Place) -> Option<gatewright::Place> {
-    let Place::Port { gateway: (namespace, name), port } = place;
+    match place {
+        Place::Port { gateway, port } => at_port(table, gateway, *port, false),
+        Place::Service { client, service, port } => {
+            let frontend = table.find_frontend(client, &service.0, &service.1, u16::try_from(*port).ok()?)?;
+            Some(gatewright::Place::Service(frontend.id))
+        }
+    }
+}
+
+fn at_port(table: &Table, (namespace, name): &(String, String), port: i32, udp: bool) -> Option<gatewright::Place> {
     let gateway = table.find_gateway(namespace, name)?;
-    table.find_port(gateway.id, u16::try_from(*port).ok()?).map(|port| gatewright::Place::Port(port.id))
+    let number = u16::try_from(port).ok()?;
+    let port = if udp { table.find_udp_port(gateway.id, number) } else { table.find_port(gateway.id, number) };
+    port.map(|port| gatewright::Place::Port(port.id))
+}
+
+/// What the table decides of a connection; the error is a contradiction inside of the table.
+pub(super) fn connected(table: &Table, connection: &WorldConnection) -> Result<Connected, String> {
+    let Some(place) = at_port(table, &connection.gateway, connection.port, connection.udp) else {
+        return Ok(Connected { listener: None, route: None, then: "rejected: NoListener".to_owned() });
+    };
+    let arrival = Arrival { place, sni: connection.sni.as_deref(), listener: None };
+    let decision = table.decide_connection(&arrival, Pick(connection.pick));
+    let explained = table.explain_connection(&arrival, Pick(connection.pick));
+    if explained.decision != table.connection_report(&decision) {
+        return Err(format!("explain and decide differ: {explained}\n{decision:?}"));
+    }
+    let route = |matched: MatchedConnection| table.route(matched.route).map(|route| text(&route.object));
+    let of = |parent: Parent| parent.listener().and_then(|id| listener(table, id));
+    Ok(match decision {
+        ConnectionDecision::Http { listener: id } => {
+            Connected { listener: id.and_then(|id| listener(table, id)), route: None, then: "HTTP".to_owned() }
+        }
+        ConnectionDecision::Forward(forward) => {
+            let tls = match forward.tls {
+                ConnectionTls::None => "none",
+                ConnectionTls::Passthrough => "passed through",
+                ConnectionTls::Terminate => "terminated",
+            };
+            Connected {
+                listener: of(forward.matched.parent),
+                route: route(forward.matched),
+                then: format!("forwarded to {}, TLS {tls}", backend(table, forward.backend)),
+            }
+        }
+        ConnectionDecision::Reject(reject) => Connected {
+            listener: reject.listener.and_then(|id| listener(table, id)),
+            route: reject.matched.and_then(route),
+            then: format!("rejected: {}", reject.reason.as_str()),
+        },
+        other => return Err(format!("{other:?}")),
+    })
 }
 
 /// What a gateway that is not asked would have said.
@@ -162,10 +213,17 @@ pub(super) fn facts(status: &Status) -> BTreeMap<String, String> {
     for gateway in &status.gateways {
         let of = text(&gateway.object);
         conditions(&mut facts, &of, &gateway.status.conditions);
+        facts.insert(format!("{of} attachedListenerSets"), gateway.status.attached_listener_sets.unwrap_or(0).to_string());
         gateway.status.listeners.iter().for_each(|one| listener_facts(&mut facts, &of, one));
     }
-    routes(&mut facts, &status.http_routes);
-    routes(&mut facts, &status.grpc_routes);
+    for set in &status.listener_sets {
+        let of = text(&set.object);
+        conditions(&mut facts, &of, &set.status.conditions);
+        set.status.listeners.iter().for_each(|one| listener_facts(&mut facts, &of, one));
+    }
+    for list in [&status.http_routes, &status.grpc_routes, &status.tls_routes, &status.tcp_routes, &status.udp_routes] {
+        routes(&mut facts, list);
+    }
     facts
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gatewright::Resources;
 
 use super::listeners::{self, Served};
+use super::mesh::{self, Frontend};
 use super::routes::Route;
 use super::{GROUP, View, hosts};
 
@@ -18,10 +19,12 @@ pub(super) struct Attachment {
     pub(super) route: usize,
     /// Position in `spec.parentRefs`.
     pub(super) parent: usize,
-    /// Position in the list of Gateways.
-    pub(super) gateway: usize,
+    /// Position in the list of Gateways; none for a Service.
+    pub(super) gateway: Option<usize>,
     /// By position in the Gateway's list of listeners.
     pub(super) listeners: BTreeMap<usize, Hostnames>,
+    /// The ports of a Service.
+    pub(super) frontends: BTreeSet<Frontend>,
     /// Reasons of which one is given when the route is not accepted there; empty if it is.
     pub(super) refused: BTreeSet<&'static str>,
 }
@@ -34,15 +37,45 @@ pub(super) fn all(resources: &Resources, gateways: &[View<'_>], routes: &[Route<
             let group = reference.group.as_deref().unwrap_or(GROUP);
             let kind = reference.kind.as_deref().unwrap_or("Gateway");
             let namespace = reference.namespace.as_deref().unwrap_or(route.namespace);
-            // What is not there gets no word ([S-11]).
-            let is = |g: &View<'_>| (group, kind) == (GROUP, "Gateway") && g.name == (namespace, &*reference.name);
-            let Some(gateway) = gateways.iter().position(is) else { continue };
-            let of_parent = |l: &&(usize, &Served<'_>)| {
-                l.1.owner.kind == kind && (l.1.owner.namespace, l.1.owner.name) == (namespace, &*reference.name)
+            let mut attachment = Attachment {
+                route: n,
+                parent,
+                gateway: None,
+                listeners: BTreeMap::new(),
+                frontends: BTreeSet::new(),
+                refused: BTreeSet::new(),
             };
-            let listeners: Vec<(usize, &Served<'_>)> = gateways[gateway].listeners.iter().enumerate().collect();
-            let listeners: Vec<_> = listeners.iter().filter(of_parent).copied().collect();
-            let mut attachment = Attachment { route: n, parent, gateway, listeners: BTreeMap::new(), refused: BTreeSet::new() };
+            // What is not there gets no word ([S-11]).
+            let key = (namespace, &*reference.name);
+            let has_set = |g: &View<'_>| g.sets.iter().any(|set| (set.owner.namespace, set.owner.name) == key);
+            let gateway = match (group, kind) {
+                (GROUP, "Gateway") => gateways.iter().position(|g| g.name == key),
+                (GROUP, "ListenerSet") => gateways.iter().position(has_set),
+                ("", "Service") => {
+                    match mesh::frontends(resources, route, reference) {
+                        None => continue,
+                        Some(Ok(frontends)) => {
+                            attachment.frontends = frontends;
+                            attachment.refused = route.unusable();
+                        }
+                        Some(Err(reasons)) => attachment.refused = reasons,
+                    }
+                    all.push(attachment);
+                    continue;
+                }
+                _ => None,
+            };
+            let Some(gateway) = gateway else { continue };
+            attachment.gateway = Some(gateway);
+            // A Gateway means its own listeners only, a ListenerSet its own ([L-39]).
+            let of_parent = |l: &(usize, &Served<'_>)| l.1.owner.kind == kind && (l.1.owner.namespace, l.1.owner.name) == key;
+            let listeners: Vec<(usize, &Served<'_>)> = gateways[gateway].listeners.iter().enumerate().filter(of_parent).collect();
+            if kind == "ListenerSet" && listeners.is_empty() {
+                // A set that adds nothing takes no route ([L-17]); no reason is named.
+                attachment.refused = BTreeSet::from(["NoMatchingParent", "NotAllowedByListeners"]);
+                all.push(attachment);
+                continue;
+            }
             match steps(resources, route, reference.section_name.as_deref(), reference.port, &listeners) {
                 Ok(listeners) => {
                     attachment.listeners = listeners;
@@ -54,6 +87,7 @@ pub(super) fn all(resources: &Resources, gateways: &[View<'_>], routes: &[Route<
         }
     }
     separate(routes, &mut all);
+    mesh::separate(routes, &mut all);
     all
 }
 
@@ -95,9 +129,10 @@ fn steps(
 /// HTTPRoutes and GRPCRoutes do not share hostnames on a listener: the older route has them, then the first by
 /// name ([G-12]).
 fn separate(routes: &[Route<'_>], all: &mut [Attachment]) {
-    let mut by_age: Vec<usize> = (0..all.len()).collect();
+    let of_http = |n: &usize| ["HTTPRoute", "GRPCRoute"].contains(&routes[all[*n].route].kind) && all[*n].gateway.is_some();
+    let mut by_age: Vec<usize> = (0..all.len()).filter(of_http).collect();
     by_age.sort_by_key(|n| routes[all[*n].route].rank());
-    let mut have: Vec<(usize, usize, &'static str, Hostnames)> = Vec::new();
+    let mut have: Vec<(Option<usize>, usize, &'static str, Hostnames)> = Vec::new();
     for n in by_age {
         let attachment = &mut all[n];
         let route = &routes[attachment.route];

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use gatewright::Resources;
+use gatewright::resource::ListenerSet;
 use gatewright::resource::gateway::{FromNamespaces, Gateway, Listener, ProtocolType, RouteNamespaces, TlsMode};
 use gatewright::resource::meta::{LabelSelector, LabelSelectorOperator, SecretObjectReference};
 
-use super::references::{End, name_of, permitted};
+use super::references::{End, created, name_of, permitted};
 use super::{GROUP, hosts};
 
 /// The object that carries a listener.
@@ -180,13 +181,61 @@ fn served<'r>(resources: &Resources, owner: Owner<'r>, listener: &'r Listener) -
     Served { owner, listener, conflicts: BTreeSet::new(), bad_certificates: bad, can_serve: !needs || problems.contains(&None) }
 }
 
-/// The listeners of a Gateway in order of precedence ([L-5]).
-pub(super) fn of_gateway<'r>(resources: &'r Resources, gateway: &'r Gateway) -> Vec<Served<'r>> {
+/// A ListenerSet that names a Gateway.
+#[derive(Clone, Debug)]
+pub(super) struct Set<'r> {
+    pub(super) owner: Owner<'r>,
+    /// Reasons of which one is given when it adds nothing ([L-17], [L-18]); empty if it does.
+    pub(super) refused: BTreeSet<&'static str>,
+}
+
+/// The listeners of a Gateway in order of precedence, and the ListenerSets that name it ([L-5]).
+pub(super) fn of_gateway<'r>(resources: &'r Resources, gateway: &'r Gateway) -> (Vec<Served<'r>>, Vec<Set<'r>>) {
     let (namespace, name) = name_of(&gateway.metadata);
     let owner = Owner { kind: "Gateway", namespace, name };
     let mut all: Vec<Served<'r>> = gateway.spec.listeners.iter().map(|listener| served(resources, owner, listener)).collect();
     exclude_each_other(&mut all);
-    all
+    let accepted = all.iter().any(Served::accepted);
+    let mut by_age: Vec<&ListenerSet> = resources.listener_sets.iter().filter(|set| names(set, namespace, name)).collect();
+    by_age.sort_by_key(|set| {
+        let (namespace, name) = name_of(&set.metadata);
+        (created(&set.metadata), format!("{namespace}/{name}"))
+    });
+    let allowed = gateway.spec.allowed_listeners.as_ref().and_then(|allowed| allowed.namespaces.as_ref());
+    let mut sets = Vec::new();
+    for set in by_age {
+        let own = name_of(&set.metadata);
+        let owner = Owner { kind: "ListenerSet", namespace: own.0, name: own.1 };
+        let mut refused = BTreeSet::new();
+        if !accepted {
+            refused.insert("ParentNotAccepted");
+        }
+        if !allows(resources, allowed, FromNamespaces::None, namespace, own.0) {
+            refused.insert("NotAllowed");
+        }
+        if refused.is_empty() {
+            let mut added: Vec<Served<'r>> = set.spec.listeners.iter().map(|listener| served(resources, owner, listener)).collect();
+            // An earlier listener that holds its place wins; only then those of the set exclude each other ([L-6]).
+            for late in &mut added {
+                let holders = all.iter().filter(|earlier| earlier.conflicts.is_empty());
+                late.conflicts = holders.filter_map(|earlier| conflict(earlier.listener, late.listener)).collect();
+            }
+            let (mut alive, lost): (Vec<_>, Vec<_>) = added.into_iter().partition(|late| late.conflicts.is_empty());
+            exclude_each_other(&mut alive);
+            all.extend(alive);
+            all.extend(lost);
+        }
+        sets.push(Set { owner, refused });
+    }
+    (all, sets)
+}
+
+/// Whether a ListenerSet names a Gateway.
+fn names(set: &ListenerSet, namespace: &str, name: &str) -> bool {
+    let parent = &set.spec.parent_ref;
+    let kind = (parent.group.as_deref().unwrap_or(GROUP), parent.kind.as_deref().unwrap_or("Gateway"));
+    let of = parent.namespace.as_deref().unwrap_or(name_of(&set.metadata).0);
+    kind == (GROUP, "Gateway") && (of, parent.name.as_str()) == (namespace, name)
 }
 
 /// Inside of one object nobody wins ([L-4], [L-6]).

@@ -2,11 +2,13 @@
 //! text, as a walk over everything. It shares no code with the table and is slow on purpose.
 
 mod attach;
+mod connections;
 mod faults;
 mod filters;
 mod hosts;
 mod listeners;
 mod matching;
+mod mesh;
 mod question;
 mod references;
 mod routes;
@@ -16,11 +18,12 @@ use gatewright::resource::gateway::Gateway;
 use gatewright::resource::http_route::{HttpRouteFilter, HttpRouteFilterType};
 use gatewright::{Pick, Resources};
 
-pub use question::{BACKEND_RESPONSE, Facts, Fields, Forward, Outcome, Place, Then, Winner, WorldRequest};
+pub use question::{BACKEND_RESPONSE, Connected, Facts, Fields, Forward, Outcome, Place, Then, Winner, WorldConnection, WorldRequest};
 
-use listeners::{Served, Speaks, most_specific, speaks};
+use attach::Hostnames;
+use listeners::{Served, Set, Speaks, most_specific, speaks};
 use matching::is_grpc;
-use references::{follow, name_of, reference};
+use references::{From, follow, name_of, reference};
 use routes::{Route, Rule};
 
 /// The group of the Gateway API.
@@ -40,6 +43,7 @@ pub struct Oracle<'r> {
 struct View<'r> {
     name: (&'r str, &'r str),
     listeners: Vec<Served<'r>>,
+    sets: Vec<Set<'r>>,
 }
 
 /// The match that won, with what is around it.
@@ -53,7 +57,10 @@ struct Won<'o, 'r> {
 impl<'r> Oracle<'r> {
     /// Reads a world.
     pub fn new(resources: &'r Resources) -> Self {
-        let view = |gateway: &'r Gateway| View { name: name_of(&gateway.metadata), listeners: listeners::of_gateway(resources, gateway) };
+        let view = |gateway: &'r Gateway| {
+            let (listeners, sets) = listeners::of_gateway(resources, gateway);
+            View { name: name_of(&gateway.metadata), listeners, sets }
+        };
         let gateways: Vec<View<'r>> = resources.gateways.iter().map(view).collect();
         let routes = routes::all(resources);
         let attachments = attach::all(resources, &gateways, &routes);
@@ -62,67 +69,69 @@ impl<'r> Oracle<'r> {
 
     /// What becomes of a request.
     pub fn answer(&self, request: &WorldRequest) -> Outcome {
-        let Place::Port { gateway: (namespace, name), port } = &request.place;
-        let is = |g: &View<'_>| g.name == (namespace.as_str(), name.as_str());
-        let Some(gateway) = self.gateways.iter().position(is) else { return respond(request, None, "NoListener", Fields::new()) };
-        let serves =
-            |l: &&Served<'_>| l.accepted() && l.listener.port == *port && matches!(speaks(l.listener), Speaks::Http | Speaks::Https);
-        let on_port: Vec<&Served<'_>> = self.gateways[gateway].listeners.iter().filter(serves).collect();
-        let host = hosts::canonical(&request.host);
-        let Some(best) = most_specific(&on_port, host.as_deref()) else { return respond(request, None, "NoListener", Fields::new()) };
-        let https = speaks(best.listener) == Speaks::Https;
-        if https {
-            let sni = request.sni.as_deref().and_then(hosts::canonical);
-            let of_handshake = most_specific(&on_port, sni.as_deref());
-            if of_handshake.map(Served::text) != Some(best.text()) {
-                return respond(request, None, "Misdirected", Fields::new());
-            }
+        match &request.place {
+            Place::Port { gateway, port } => self.at_port(gateway, *port, request),
+            Place::Service { client, service, port } => self.at_service(client, service, *port, request),
         }
-        let Some(won) = self.best_match(gateway, best, host.as_deref(), request) else {
-            return respond(request, None, "NoRoute", Fields::new());
-        };
-        let winner = Winner { listener: best.text(), route: won.route.text(), rule: won.rule, match_: won.match_ };
-        self.carry_out(won, winner, if https { "https" } else { "http" }, *port, request)
     }
 
-    /// The best of the matches that hold, of the routes that are attached to the listener and serve the host.
-    fn best_match(&self, gateway: usize, listener: &Served<'_>, host: Option<&str>, request: &WorldRequest) -> Option<Won<'_, 'r>> {
-        let wins = |method: &str, of_rule: &dyn Fn(&Rule<'_>) -> bool| {
-            let mut entries = Vec::new();
-            for attachment in self.attachments.iter().filter(|a| a.gateway == gateway) {
-                let route = &self.routes[attachment.route];
-                let (created, joined) = route.rank();
-                for (n, hostnames) in &attachment.listeners {
-                    if self.gateways[gateway].listeners[*n].text() != listener.text() {
-                        continue;
-                    }
-                    for hostname in hostnames.iter().filter(|name| hosts::covers(name.as_deref(), host)) {
-                        for (rule, of) in route.rules.iter().enumerate() {
-                            // An invalid rule is left out, unless it fails closed.
-                            if of.fault.as_ref().is_some_and(|fault| !fault.closed) || !of_rule(of) {
-                                continue;
-                            }
-                            for (match_, m) in of.matches.iter().enumerate().filter(|(_, m)| m.holds(request, method)) {
-                                let order = matching::order(hostname.as_deref(), m, &created, &joined, rule, match_);
-                                entries.push((order, Won { route, rule, match_ }));
-                            }
-                        }
-                    }
+    fn at_port(&self, (namespace, name): &(String, String), port: i32, request: &WorldRequest) -> Outcome {
+        let refused = |reason| respond(request, None, reason, Fields::new());
+        let is = |g: &View<'_>| g.name == (namespace.as_str(), name.as_str());
+        let Some(gateway) = self.gateways.iter().position(is) else { return refused("NoListener") };
+        let here = |l: &&Served<'_>| l.accepted() && l.listener.port == port && speaks(l.listener) != Speaks::Udp;
+        let on_port: Vec<&Served<'_>> = self.gateways[gateway].listeners.iter().filter(here).collect();
+        let of_http = |l: &&Served<'_>| matches!(speaks(l.listener), Speaks::Http | Speaks::Https);
+        let for_requests: Vec<&Served<'_>> = on_port.iter().copied().filter(of_http).collect();
+        let host = hosts::canonical(&request.host);
+        let Some(best) = most_specific(&for_requests, host.as_deref()) else { return refused("NoListener") };
+        let scheme = if speaks(best.listener) == Speaks::Https { "https" } else { "http" };
+        // The listener of the handshake must be the one for the host ([L-24]).
+        let sni = request.sni.as_deref().and_then(hosts::canonical);
+        if scheme == "https" && most_specific(&on_port, sni.as_deref()).map(Served::text) != Some(best.text()) {
+            return refused("Misdirected");
+        }
+        let mut serving = Vec::new();
+        for attachment in self.attachments.iter().filter(|a| a.gateway == Some(gateway)) {
+            for (n, hostnames) in &attachment.listeners {
+                if self.gateways[gateway].listeners[*n].text() == best.text() {
+                    serving.push((&self.routes[attachment.route], hostnames.clone()));
                 }
             }
-            entries.into_iter().min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, won)| won)
+        }
+        match best_match(&serving, host.as_deref(), request) {
+            None => refused("NoRoute"),
+            Some(won) => self.carry_out(won, best.text(), false, scheme, port, request),
+        }
+    }
+
+    /// The clients of a namespace see the routes of their own namespace, or else those of the Service's ([A-21]).
+    fn at_service(&self, client: &str, service: &(String, String), port: i32, request: &WorldRequest) -> Outcome {
+        let of = |consumer: Option<&str>| -> Vec<&Route<'r>> {
+            let here = |f: &mesh::Frontend| f.service == *service && f.port == port && f.consumer.as_deref() == consumer;
+            self.attachments.iter().filter(|a| a.frontends.iter().any(here)).map(|a| &self.routes[a.route]).collect()
         };
-        // A preflight asks about another method: when nothing is for OPTIONS, a valid rule with CORS for that one
-        // answers it ([C-10], [U-26]).
-        let for_preflight = |asked| wins(asked, &|rule| rule.fault.is_none() && filters::cors(&rule.filters).is_some());
-        wins(&request.method, &|_| true).or_else(|| filters::preflight(request).and_then(for_preflight))
+        let mut routes = of(Some(client));
+        if routes.is_empty() {
+            routes = of(None);
+        }
+        if routes.is_empty() {
+            return Outcome { winner: None, then: Then::PassThrough };
+        }
+        // The Service is what is matched; hostnames are ignored ([A-23]).
+        let serving: Vec<_> = routes.into_iter().map(|route| (route, Hostnames::from([None]))).collect();
+        match best_match(&serving, None, request) {
+            None => respond(request, None, "NoRoute", Fields::new()),
+            Some(won) => self.carry_out(won, format!("{}/{}:{port}", service.0, service.1), true, "http", port, request),
+        }
     }
 
     /// The pipeline of [F-3].
-    fn carry_out(&self, won: Won<'_, '_>, winner: Winner, scheme: &str, port: i32, request: &WorldRequest) -> Outcome {
+    fn carry_out(&self, won: Won<'_, '_>, listener: String, mesh: bool, scheme: &str, port: i32, request: &WorldRequest) -> Outcome {
         let rule = &won.route.rules[won.rule];
         let prefix = rule.matches[won.match_].prefix();
-        let winner = Some(winner);
+        let winner = Some(Winner { listener, route: won.route.text(), rule: won.rule, match_: won.match_ });
+        let from = From { kind: won.route.kind, namespace: won.route.namespace, mesh };
         let mut filters = vec![&rule.filters];
         if rule.fault.is_some() {
             return respond(request, winner, "InvalidRule", Fields::new());
@@ -168,7 +177,7 @@ impl<'r> Oracle<'r> {
         if let Some(redirect) = filters::redirect(&backend.filters) {
             return redirected(redirect, &filters);
         }
-        let Ok(target) = follow(self.resources, won.route.kind, won.route.namespace, backend.to) else {
+        let Ok(target) = follow(self.resources, from, backend.to) else {
             return answer("InvalidBackend", &filters);
         };
         if target.empty {
@@ -187,20 +196,23 @@ impl<'r> Oracle<'r> {
             target: filters::modified_path(&request.path, path, prefix) + &query,
             request: fields,
             response: response(&filters, fields_of(BACKEND_RESPONSE)),
-            mirrors: self.mirrors(won.route, &filters, request.pick),
+            mirrors: self.mirrors(from, &filters, request.pick),
             timeouts: (timeout(&rule.timeouts.request), timeout(&rule.timeouts.backend_request)),
         };
         Outcome { winner, then: Then::Forward(Box::new(forward)) }
     }
 
-    /// Who gets a copy: each mirror by a share of its own ([F-41]); one that cannot be resolved is dropped
-    /// ([F-42]).
-    fn mirrors(&self, route: &Route<'_>, filters: &[&Vec<HttpRouteFilter>], pick: u64) -> Vec<String> {
+    /// Who gets a copy: each mirror by a share of its own ([F-41]); one that cannot be resolved or has no
+    /// endpoint is dropped ([F-42]).
+    fn mirrors(&self, from: From<'_>, filters: &[&Vec<HttpRouteFilter>], pick: u64) -> Vec<String> {
         let mut n = 0;
         let mut copies = Vec::new();
         for filter in filters.iter().copied().flatten() {
             let (HttpRouteFilterType::RequestMirror, Some(mirror)) = (&filter.type_, &filter.request_mirror) else { continue };
-            let Ok(target) = follow(self.resources, route.kind, route.namespace, reference!(mirror.backend_ref)) else { continue };
+            let Ok(target) = follow(self.resources, from, reference!(mirror.backend_ref)) else { continue };
+            if target.empty {
+                continue;
+            }
             let (numerator, denominator) = faults::share(mirror);
             let drawn = (u128::from(Pick(pick).derive(n).0) * u128::from(denominator.unsigned_abs())) >> 64;
             n += 1;
@@ -210,6 +222,33 @@ impl<'r> Oracle<'r> {
         }
         copies
     }
+}
+
+/// The best of the matches that hold, of routes that serve under these hostnames.
+fn best_match<'o, 'r>(serving: &[(&'o Route<'r>, Hostnames)], host: Option<&str>, request: &WorldRequest) -> Option<Won<'o, 'r>> {
+    let wins = |method: &str, of_rule: &dyn Fn(&Rule<'_>) -> bool| {
+        let mut entries = Vec::new();
+        for (route, hostnames) in serving {
+            let (created, joined) = route.rank();
+            for hostname in hostnames.iter().filter(|name| hosts::covers(name.as_deref(), host)) {
+                for (rule, of) in route.rules.iter().enumerate() {
+                    // An invalid rule is left out, unless it fails closed.
+                    if of.fault.as_ref().is_some_and(|fault| !fault.closed) || !of_rule(of) {
+                        continue;
+                    }
+                    for (match_, m) in of.matches.iter().enumerate().filter(|(_, m)| m.holds(request, method)) {
+                        let order = matching::order(hostname.as_deref(), m, &created, &joined, rule, match_);
+                        entries.push((order, Won { route, rule, match_ }));
+                    }
+                }
+            }
+        }
+        entries.into_iter().min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, won)| won)
+    };
+    // A preflight asks about another method: when nothing is for OPTIONS, a valid rule with CORS for that one answers
+    // it ([C-10], [U-26]).
+    let for_preflight = |asked| wins(asked, &|rule| rule.fault.is_none() && filters::cors(&rule.filters).is_some());
+    wins(&request.method, &|_| true).or_else(|| filters::preflight(request).and_then(for_preflight))
 }
 
 /// Weights as shares of their sum ([B-1]).

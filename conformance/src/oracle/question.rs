@@ -14,6 +14,15 @@ pub enum Place {
         /// The port.
         port: i32,
     },
+    /// A port of a Service, in a mesh.
+    Service {
+        /// Namespace of the client.
+        client: String,
+        /// Namespace and name of the Service.
+        service: (String, String),
+        /// The port.
+        port: i32,
+    },
 }
 
 /// A request of a small world.
@@ -40,6 +49,44 @@ pub struct WorldRequest {
     pub pick: u64,
 }
 
+/// A connection to a port of a Gateway, or a flow of datagrams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorldConnection {
+    /// Namespace and name of the Gateway.
+    pub gateway: (String, String),
+    /// The port.
+    pub port: i32,
+    /// Whether it is a flow of UDP.
+    pub udp: bool,
+    /// Server name of a TLS handshake.
+    #[serde(default)]
+    pub sni: Option<String>,
+    /// Randomness.
+    pub pick: u64,
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// `Kind namespace/name listener`, if one was chosen.
+    pub listener: Option<String>,
+    /// `Kind namespace/name`, if one was found.
+    pub route: Option<String>,
+    /// What is done.
+    pub then: String,
+}
+
+impl Connected {
+    /// The kind of outcome, to count.
+    pub fn kind(&self) -> String {
+        let then = match (self.then.split_once(" to "), self.then.rsplit_once(", ")) {
+            (Some((forwarded, _)), Some((_, tls))) => format!("{forwarded}, {tls}"),
+            _ => self.then.clone(),
+        };
+        format!("connection {then}")
+    }
+}
+
 /// Header fields: the values of each name in order. The names of `vary` are a set.
 pub type Fields = BTreeMap<String, Vec<String>>;
 
@@ -59,7 +106,7 @@ pub struct Outcome {
 /// A match of a rule of a route on a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Winner {
-    /// `Kind namespace/name listener`.
+    /// `Kind namespace/name listener`, or the Service and its port.
     pub listener: String,
     /// `Kind namespace/name`.
     pub route: String,
@@ -72,6 +119,8 @@ pub struct Winner {
 /// What is done with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Then {
+    /// It goes to where it was sent, as it is: no route is for the Service ([A-22]).
+    PassThrough,
     /// A backend gets it.
     Forward(Box<Forward>),
     /// The gateway answers.
@@ -110,11 +159,20 @@ impl Outcome {
     /// The kind of outcome, to count.
     pub fn kind(&self) -> String {
         match &self.then {
+            Then::PassThrough => "passed through a mesh".to_owned(),
             Then::Forward(forward) => {
                 let mirrored = if forward.mirrors.is_empty() { "" } else { ", mirrored" };
-                format!("forwarded{mirrored}")
+                format!("forwarded{mirrored}{}", self.by())
             }
-            Then::Respond { reason, .. } => format!("answered: {reason}"),
+            Then::Respond { reason, .. } => format!("answered: {reason}{}", self.by()),
+        }
+    }
+
+    fn by(&self) -> &'static str {
+        match self.winner.as_ref().map(|winner| winner.listener.split(' ').next()) {
+            None | Some(Some("Gateway")) => "",
+            Some(Some("ListenerSet")) => ", by a ListenerSet",
+            Some(_) => ", in a mesh",
         }
     }
 }

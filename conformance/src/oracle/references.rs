@@ -11,6 +11,11 @@ pub(super) fn name_of(meta: &ObjectMeta) -> (&str, &str) {
     (meta.namespace.as_deref().unwrap_or("default"), &meta.name)
 }
 
+/// When an object was made; without a time it is the youngest.
+pub(super) fn created(meta: &ObjectMeta) -> String {
+    meta.creation_timestamp.clone().unwrap_or_else(|| "9".to_owned())
+}
+
 /// One end of a reference: group, kind, namespace, and name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End<'a>(pub(super) &'a str, pub(super) &'a str, pub(super) &'a str, pub(super) &'a str);
@@ -71,11 +76,21 @@ pub(super) struct Target {
     pub(super) empty: bool,
 }
 
+/// The route that refers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct From<'r> {
+    pub(super) kind: &'r str,
+    pub(super) namespace: &'r str,
+    /// Whether it is looked at through a Service: then no reference needs a grant ([A-26]).
+    pub(super) mesh: bool,
+}
+
 /// Follows a backendRef of a route; the error is the reason of `ResolvedRefs`, in the order of [B-6].
-pub(super) fn follow(resources: &Resources, route_kind: &str, own: &str, to: Ref<'_>) -> Result<Target, &'static str> {
+pub(super) fn follow(resources: &Resources, from: From<'_>, to: Ref<'_>) -> Result<Target, &'static str> {
+    let From { kind: route_kind, namespace: own, mesh } = from;
     let namespace = to.namespace.unwrap_or(own);
     let (group, kind) = (to.group.unwrap_or(""), to.kind.unwrap_or("Service"));
-    if !permitted(resources, End(GROUP, route_kind, own, ""), End(group, kind, namespace, to.name)) {
+    if !mesh && !permitted(resources, End(GROUP, route_kind, own, ""), End(group, kind, namespace, to.name)) {
         return Err("RefNotPermitted");
     }
     if (group, kind) != ("", "Service") {

@@ -6,11 +6,12 @@ use std::sync::LazyLock;
 use gatewright::Resources;
 use gatewright::resource::grpc_route::{GrpcRouteFilter, GrpcRouteFilterType, GrpcRouteMatch, GrpcRouteRule};
 use gatewright::resource::http_route::{HttpRouteFilter, HttpRouteFilterType, HttpRouteMatch, HttpRouteRule, HttpRouteTimeouts};
+use gatewright::resource::l4_route::L4RouteRule;
 use gatewright::resource::meta::{ObjectMeta, ParentReference};
 
 use super::faults::{Fault, fault};
 use super::matching::Match;
-use super::references::{Ref, name_of, reference};
+use super::references::{Ref, created, name_of, reference};
 
 /// A route.
 #[derive(Clone, Debug)]
@@ -52,9 +53,7 @@ impl<'r> Route<'r> {
         rules: Vec<Rule<'r>>,
     ) -> Self {
         let (namespace, name) = name_of(meta);
-        // Routes without a time are the youngest.
-        let created = meta.creation_timestamp.clone().unwrap_or_else(|| "9".to_owned());
-        Self { kind, namespace, name, created, parents, hostnames, rules }
+        Self { kind, namespace, name, created: created(meta), parents, hostnames, rules }
     }
 
     /// As a decision names it.
@@ -72,8 +71,8 @@ impl<'r> Route<'r> {
         if self.rules.iter().any(|rule| rule.fault.is_none()) {
             return BTreeSet::new();
         }
-        // No rule is one too few for HTTPRoutes ([R-6]), and serves nothing for GRPCRoutes ([U-27]).
-        if self.rules.is_empty() && self.kind == "HTTPRoute" {
+        // No rule serves nothing for GRPCRoutes ([U-27]), and is one too few for all others ([R-6]).
+        if self.rules.is_empty() && self.kind != "GRPCRoute" {
             return BTreeSet::from(["UnsupportedValue"]);
         }
         self.rules.iter().filter_map(|rule| rule.fault.as_ref()).flat_map(|fault| fault.reasons.iter().copied()).collect()
@@ -95,7 +94,23 @@ pub(super) fn all(resources: &Resources) -> Vec<Route<'_>> {
         let rules = spec.rules.iter().map(grpc_rule).collect();
         all.push(Route::new("GRPCRoute", &route.metadata, &spec.parent_refs, &spec.hostnames, rules));
     }
+    for route in &resources.tls_routes {
+        let spec = &route.spec;
+        all.push(Route::new("TLSRoute", &route.metadata, &spec.parent_refs, &spec.hostnames, spec.rules.iter().map(stream_rule).collect()));
+    }
+    for route in &resources.tcp_routes {
+        all.push(Route::new("TCPRoute", &route.metadata, &route.spec.parent_refs, &[], route.spec.rules.iter().map(stream_rule).collect()));
+    }
+    for route in &resources.udp_routes {
+        all.push(Route::new("UDPRoute", &route.metadata, &route.spec.parent_refs, &[], route.spec.rules.iter().map(stream_rule).collect()));
+    }
     all
+}
+
+/// The rule of a TLSRoute, TCPRoute or UDPRoute has neither matches nor filters.
+fn stream_rule(rule: &L4RouteRule) -> Rule<'_> {
+    let backends = rule.backend_refs.iter().map(|b| BackendRef { to: reference!(b), weight: b.weight.unwrap_or(1), filters: Vec::new() });
+    Rule { matches: Vec::new(), filters: Vec::new(), backends: backends.collect(), timeouts: HttpRouteTimeouts::default(), fault: None }
 }
 
 fn http_rule(rule: &HttpRouteRule) -> Rule<'_> {

@@ -2,9 +2,9 @@
 
 use gatewright::resource::http_route::HttpRouteFilterType;
 
-use super::listeners::{Served, Speaks, kinds, speaks};
+use super::listeners::{Served, Set, Speaks, kinds, speaks};
 use super::question::Facts;
-use super::references::{follow, reference};
+use super::references::{From, follow, reference};
 use super::routes::Route;
 use super::{GROUP, Oracle, View};
 
@@ -35,9 +35,32 @@ impl Oracle<'_> {
         let accepted = own.iter().filter(|l| l.accepted()).count();
         let reason = if accepted > 0 && accepted == own.len() { "Accepted" } else { "ListenersNotValid" };
         condition(facts, &name, "Accepted", accepted > 0, &[reason]);
+        let sets = gateway.sets.iter().filter(|set| self.of_set(gateway, set, facts)).count();
+        facts.insert(format!("{name} attachedListenerSets"), vec![sets.to_string()]);
         for (k, served) in gateway.listeners.iter().enumerate() {
             self.of_listener(n, k, served, facts);
         }
+    }
+
+    /// Gives whether the set is accepted ([L-18], [L-19]).
+    fn of_set(&self, gateway: &View<'_>, set: &Set<'_>, facts: &mut Facts) -> bool {
+        let name = format!("ListenerSet {}/{}", set.owner.namespace, set.owner.name);
+        let own: Vec<&Served<'_>> = gateway.listeners.iter().filter(|l| l.owner == set.owner).collect();
+        // Unlike a Gateway's, a listener that cannot serve is not valid ([L-40]).
+        let valid = own.iter().filter(|l| l.accepted() && l.can_serve).count();
+        let refused: Vec<&str> = set.refused.iter().copied().collect();
+        let reasons = match (refused.as_slice(), valid) {
+            ([], 0) => vec!["ListenersNotValid"],
+            ([], n) if n < own.len() => vec!["ListenersNotValid"],
+            // What resolves in part is valid or not, nobody says.
+            ([], _) if own.iter().any(|l| !l.bad_certificates.is_empty() || kinds(l.listener).1) => vec!["Accepted", "ListenersNotValid"],
+            ([], _) => vec!["Accepted"],
+            (reasons, _) => reasons.to_vec(),
+        };
+        let holds = refused.is_empty() && valid > 0;
+        condition(facts, &name, "Accepted", holds, &reasons);
+        condition(facts, &name, "Programmed", holds, if holds { &["Programmed"] } else { &reasons });
+        holds
     }
 
     fn of_listener(&self, gateway: usize, n: usize, served: &Served<'_>, facts: &mut Facts) {
@@ -72,7 +95,7 @@ impl Oracle<'_> {
         let attached = |route: &usize| {
             self.attachments
                 .iter()
-                .any(|a| a.route == *route && a.gateway == gateway && a.refused.is_empty() && a.listeners.contains_key(&n))
+                .any(|a| a.route == *route && a.gateway == Some(gateway) && a.refused.is_empty() && a.listeners.contains_key(&n))
         };
         let count = (0..self.routes.len()).filter(attached).count();
         facts.insert(format!("{name} attachedRoutes"), vec![count.to_string()]);
@@ -96,8 +119,8 @@ impl Oracle<'_> {
         // A route that names nothing of ours has no status of ours ([S-11], [A-12]).
         let parents = if entries.is_empty() { "absent".to_owned() } else { entries.iter().map(echo).collect::<Vec<_>>().join(", ") };
         facts.insert(format!("{name} parents"), vec![parents]);
-        let refs = self.bad_references(route);
         for (k, entry) in entries.iter().enumerate() {
+            let refs = self.bad_references(route, From { kind: route.kind, namespace: route.namespace, mesh: entry.gateway.is_none() });
             let of = format!("{name} parent {k}");
             let refused: Vec<&str> = entry.refused.iter().copied().collect();
             condition(facts, &of, "Accepted", refused.is_empty(), if refused.is_empty() { &["Accepted"] } else { &refused });
@@ -113,20 +136,20 @@ impl Oracle<'_> {
 
     /// The reason of `ResolvedRefs=False`, the first in this order ([S-13]); none if all is resolved. Whether an
     /// extension of a rule that is invalid anyway counts is not said.
-    fn bad_references(&self, route: &Route<'_>) -> Vec<Option<&'static str>> {
+    fn bad_references(&self, route: &Route<'_>, from: From<'_>) -> Vec<Option<&'static str>> {
         let (mut found, mut perhaps) = (Vec::new(), Vec::new());
         for rule in &route.rules {
             let lists = std::iter::once(&rule.filters).chain(rule.backends.iter().map(|b| &b.filters));
             for filter in lists.flatten() {
                 if let (HttpRouteFilterType::RequestMirror, Some(mirror)) = (&filter.type_, &filter.request_mirror) {
-                    found.extend(follow(self.resources, route.kind, route.namespace, reference!(mirror.backend_ref)).err());
+                    found.extend(follow(self.resources, from, reference!(mirror.backend_ref)).err());
                 }
                 // No extension is known ([F-60]).
                 if filter.type_ == HttpRouteFilterType::ExtensionRef {
                     if rule.fault.is_some() { perhaps.push("InvalidKind") } else { found.push("InvalidKind") }
                 }
             }
-            found.extend(rule.backends.iter().filter_map(|b| follow(self.resources, route.kind, route.namespace, b.to).err()));
+            found.extend(rule.backends.iter().filter_map(|b| follow(self.resources, from, b.to).err()));
         }
         let worst = |found: &[&str]| {
             ["RefNotPermitted", "InvalidKind", "BackendNotFound", "UnsupportedProtocol"].into_iter().find(|reason| found.contains(reason))

@@ -1,31 +1,61 @@
-//! Gateways and their listeners.
+//! Gateways, ListenerSets, and their listeners.
 
 use gatewright::Resources;
 use gatewright::resource::gateway::{
-    AllowedRoutes, FromNamespaces, Gateway, GatewaySpec, Listener, ListenerTls, ProtocolType, RouteNamespaces,
+    AllowedListeners, AllowedRoutes, FromNamespaces, Gateway, GatewaySpec, Listener, ListenerTls, ProtocolType, RouteNamespaces, TlsMode,
 };
-use gatewright::resource::meta::{LabelSelector, LabelSelectorOperator, LabelSelectorRequirement, SecretObjectReference};
+use gatewright::resource::listener_set::{ListenerSet, ListenerSetSpec};
+use gatewright::resource::meta::{LabelSelector, LabelSelectorOperator, LabelSelectorRequirement, ParentReference, SecretObjectReference};
 use gatewright::resource::status::RouteGroupKind;
 
 use super::{HOSTNAMES, NAMESPACES, Random, aged};
 
-pub(super) fn add(random: &mut Random, resources: &mut Resources) {
+pub(super) fn add(random: &mut Random, resources: &mut Resources, streams: bool) {
+    let sets = random.one_in(3);
     for (namespace, name, there) in [("gw", "gw", true), ("t", "gw", random.one_in(5))] {
         if there {
-            let gateway = Gateway {
-                metadata: aged(random, namespace, name),
-                spec: GatewaySpec { gateway_class_name: "any".into(), listeners: listeners(random, 4), ..GatewaySpec::default() },
-                status: None,
+            let spec = GatewaySpec {
+                gateway_class_name: "any".into(),
+                listeners: listeners(random, 4, streams),
+                allowed_listeners: (sets && !random.one_in(6)).then(|| AllowedListeners {
+                    namespaces: if random.one_in(8) {
+                        None
+                    } else {
+                        Some(if random.one_in(4) { namespaces(random) } else { every_namespace() })
+                    },
+                }),
+                ..GatewaySpec::default()
             };
-            resources.gateways.push(gateway);
+            resources.gateways.push(Gateway { metadata: aged(random, namespace, name), spec, status: None });
+        }
+    }
+    if sets {
+        for n in 0..=random.below(2) {
+            let set = listener_set(random, n, streams);
+            resources.listener_sets.push(set);
         }
     }
 }
 
-fn listeners(random: &mut Random, most: usize) -> Vec<Listener> {
+fn listener_set(random: &mut Random, n: usize, streams: bool) -> ListenerSet {
+    let parent_ref = ParentReference {
+        namespace: if random.one_in(8) { None } else { Some("gw".into()) },
+        kind: random.maybe(4, |_| "Gateway".into()),
+        name: if random.one_in(12) { "elsewhere".into() } else { "gw".into() },
+        ..ParentReference::default()
+    };
+    let namespace = random.text(&NAMESPACES);
+    ListenerSet {
+        metadata: aged(random, &namespace, &format!("set{n}")),
+        spec: ListenerSetSpec { parent_ref, listeners: listeners(random, 2, streams) },
+        status: None,
+    }
+}
+
+fn listeners(random: &mut Random, most: usize, streams: bool) -> Vec<Listener> {
     let mut all: Vec<Listener> = Vec::new();
     for n in 0..=random.below(most) {
-        let listener = listener(random, n);
+        let listener = listener(random, n, streams);
         // Some exclude each other, most do not.
         let clash = all
             .iter()
@@ -37,18 +67,24 @@ fn listeners(random: &mut Random, most: usize) -> Vec<Listener> {
     all
 }
 
-fn listener(random: &mut Random, n: usize) -> Listener {
-    let (protocol, port) = match random.below(16) {
+fn listener(random: &mut Random, n: usize, streams: bool) -> Listener {
+    let (protocol, port) = match random.below(if streams { 28 } else { 16 }) {
         0..4 => (ProtocolType::Https, 443),
         4 => (ProtocolType::Http, 8080),
         // A port for two protocols.
-        5 => (ProtocolType::Http, 443),
-        6 => (ProtocolType::from("example.com/other"), 80),
+        5 if random.one_in(2) => (ProtocolType::Http, 443),
+        5 => (ProtocolType::from("example.com/other"), 80),
+        6 if random.one_in(4) => (ProtocolType::Tcp, 80),
+        16..19 => (ProtocolType::Tls, 443),
+        19..22 => (ProtocolType::Tls, 8443),
+        22..25 => (ProtocolType::Tcp, 5432),
+        25..28 => (ProtocolType::Udp, 5432),
         _ => (ProtocolType::Http, 80),
     };
+    let named = !matches!(protocol, ProtocolType::Tcp | ProtocolType::Udp);
     Listener {
         name: format!("l{n}"),
-        hostname: random.maybe(2, |random| random.text(&HOSTNAMES)),
+        hostname: random.maybe(2, |random| random.text(&HOSTNAMES)).filter(|_| named),
         port,
         tls: tls(random, &protocol),
         allowed_routes: if random.one_in(8) {
@@ -61,8 +97,17 @@ fn listener(random: &mut Random, n: usize) -> Listener {
 }
 
 fn tls(random: &mut Random, protocol: &ProtocolType) -> Option<ListenerTls> {
-    if *protocol != ProtocolType::Https || random.one_in(30) {
+    let mode = match protocol {
+        ProtocolType::Https => None,
+        ProtocolType::Tls => Some(if random.one_in(2) { TlsMode::Passthrough } else { TlsMode::Terminate }),
+        _ => return None,
+    };
+    // The API server asks for the mode of a TLS listener.
+    if mode.is_none() && random.one_in(30) {
         return None;
+    }
+    if mode == Some(TlsMode::Passthrough) {
+        return Some(ListenerTls { mode, ..ListenerTls::default() });
     }
     let certificate = |random: &mut Random| SecretObjectReference {
         name: random.text(&["cert", "cert", "cert", "half", "gone"]),
@@ -71,7 +116,7 @@ fn tls(random: &mut Random, protocol: &ProtocolType) -> Option<ListenerTls> {
     };
     let ordinary = SecretObjectReference { name: "cert".into(), ..SecretObjectReference::default() };
     let certificate_refs = if random.one_in(3) { vec![certificate(random), certificate(random)] } else { vec![ordinary] };
-    Some(ListenerTls { certificate_refs, ..ListenerTls::default() })
+    Some(ListenerTls { mode, certificate_refs, ..ListenerTls::default() })
 }
 
 fn every_namespace() -> RouteNamespaces {
@@ -107,7 +152,7 @@ fn selector(random: &mut Random) -> LabelSelector {
 fn kinds(random: &mut Random) -> Vec<RouteGroupKind> {
     let one = |random: &mut Random| RouteGroupKind {
         group: random.maybe(8, |random| random.text(&["", "gateway.networking.k8s.io"])),
-        kind: random.text(&["HTTPRoute", "GRPCRoute", "HTTPRoute", "TLSRoute", "Foo"]),
+        kind: random.text(&["HTTPRoute", "GRPCRoute", "HTTPRoute", "TLSRoute", "TCPRoute", "Foo"]),
     };
     if random.one_in(8) { random.some(2, one) } else { Vec::new() }
 }

@@ -9,7 +9,7 @@ mod services;
 use gatewright::Resources;
 use gatewright::resource::meta::ObjectMeta;
 
-pub use requests::request;
+pub use requests::{connection, request};
 
 /// A repeatable source of choices (splitmix64).
 #[derive(Clone, Debug)]
@@ -60,9 +60,11 @@ const TIMES: [&str; 2] = ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"];
 /// A world: one Gateway or two, some routes, and what they refer to.
 pub fn resources(random: &mut Random) -> Resources {
     let mut resources = Resources::default();
+    // A third of the worlds has much of TLS, TCP and UDP.
+    let streams = random.one_in(3);
     services::add(random, &mut resources);
-    gateways::add(random, &mut resources);
-    routes::add(random, &mut resources);
+    gateways::add(random, &mut resources, streams);
+    routes::add(random, &mut resources, streams);
     resources
 }
 

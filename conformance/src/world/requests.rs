@@ -1,12 +1,13 @@
 //! Requests of the same few words, half of them near what some route asks for.
 
 use gatewright::Resources;
+use gatewright::resource::gateway::{Listener, ProtocolType};
 use gatewright::resource::grpc_route::GrpcRouteMatch;
 use gatewright::resource::http_route::{HttpRouteMatch, PathMatchType, ValueMatchType};
 
-use super::Random;
 use super::routes::path;
-use crate::oracle::{Place, WorldRequest};
+use super::{NAMESPACES, Random};
+use crate::oracle::{Place, WorldConnection, WorldRequest};
 
 const HOSTS: [&str; 14] = [
     "a.com",
@@ -28,16 +29,15 @@ const HOSTS: [&str; 14] = [
 /// A request of the same few words.
 pub fn request(random: &mut Random, resources: &Resources) -> WorldRequest {
     let aim = if random.one_in(5) { Aim::default() } else { aim(random, resources) };
-    let of_aim = resources.gateways.iter().find(|g| aim.gateway.as_ref().is_some_and(|name| g.metadata.namespace.as_ref() == Some(name)));
-    let gateway = of_aim.unwrap_or_else(|| random.of(&resources.gateways));
-    let of_gateway = (gateway.metadata.namespace.clone().unwrap_or_default(), gateway.metadata.name.clone());
-    // Mostly a port that is there.
-    let listeners: Vec<_> = gateway.spec.listeners.iter().filter(|l| aim.section.as_ref().is_none_or(|name| l.name == *name)).collect();
-    let listener = if random.one_in(20) { None } else { one(random, &listeners) };
+    let (of_gateway, listener) = listener(random, resources, &aim, &[ProtocolType::Http, ProtocolType::Https]);
     let port = listener.map_or(80, |listener| listener.port);
     let host = host(random, [aim.hostname.as_deref(), listener.and_then(|listener| listener.hostname.as_deref())]);
+    let place = match aim.service {
+        Some(service) => Place::Service { client: random.text(&NAMESPACES), service, port: *random.of(&[80, 80, 80, 81, 82]) },
+        None => Place::Port { gateway: of_gateway, port },
+    };
     let mut request = WorldRequest {
-        place: Place::Port { gateway: of_gateway, port },
+        place,
         // Mostly the server name that a client of this host would send.
         sni: (port == 443)
             .then(|| if random.one_in(4) { random.text(&HOSTS) } else { host.split(':').next().unwrap_or_default().to_owned() }),
@@ -64,12 +64,50 @@ pub fn request(random: &mut Random, resources: &Resources) -> WorldRequest {
     request
 }
 
+/// A connection or flow, mostly to a listener that is there.
+pub fn connection(random: &mut Random, resources: &Resources) -> WorldConnection {
+    let names: Vec<&str> = resources.tls_routes.iter().flat_map(|route| &route.spec.hostnames).map(String::as_str).collect();
+    let hostname = if names.is_empty() { None } else { Some(random.text(&names)) };
+    let protocols = [ProtocolType::Tls, ProtocolType::Tcp, ProtocolType::Udp, ProtocolType::Https];
+    let (gateway, listener) = listener(random, resources, &Aim::default(), &protocols);
+    let sni = host(random, [hostname.as_deref(), listener.and_then(|listener| listener.hostname.as_deref())]);
+    WorldConnection {
+        gateway,
+        port: listener.map_or(443, |listener| listener.port),
+        udp: listener.is_some_and(|listener| listener.protocol == ProtocolType::Udp),
+        sni: if random.one_in(6) { None } else { sni.split(':').next().map(str::to_owned) },
+        pick: random.number(),
+    }
+}
+
+/// A Gateway, and mostly one of the listeners that it serves, those of ListenerSets too.
+fn listener<'r>(
+    random: &mut Random,
+    resources: &'r Resources,
+    aim: &Aim,
+    protocols: &[ProtocolType],
+) -> ((String, String), Option<&'r Listener>) {
+    let of_aim = resources.gateways.iter().find(|g| aim.gateway.as_ref().is_some_and(|name| g.metadata.namespace.as_ref() == Some(name)));
+    let gateway = of_aim.unwrap_or_else(|| random.of(&resources.gateways));
+    let name = (gateway.metadata.namespace.clone().unwrap_or_default(), gateway.metadata.name.clone());
+    let own = gateway.spec.listeners.iter().filter(|l| aim.section.as_ref().is_none_or(|name| l.name == *name));
+    let of_sets = resources.listener_sets.iter().filter(|_| aim.section.is_none()).flat_map(|set| &set.spec.listeners);
+    let wanted = |l: &&Listener| protocols.contains(&l.protocol);
+    let mut all: Vec<&Listener> = own.chain(of_sets).collect();
+    if all.iter().any(wanted) {
+        all.retain(wanted);
+    }
+    (name, if random.one_in(20) { None } else { one(random, &all) })
+}
+
 /// A route that a request is aimed at.
 #[derive(Default)]
 struct Aim {
     /// Namespace of a Gateway that it names.
     gateway: Option<String>,
     section: Option<String>,
+    /// Or a Service that it names.
+    service: Option<(String, String)>,
     hostname: Option<String>,
     wanted: Option<Wanted>,
 }
@@ -91,8 +129,13 @@ fn aim(random: &mut Random, resources: &Resources) -> Aim {
         (&route.metadata, &route.spec.parent_refs, &route.spec.hostnames, Some(Wanted::Grpc(wanted)))
     };
     let parent = one(random, parents).unwrap_or_default();
-    let gateway = parent.namespace.or_else(|| meta.namespace.clone());
-    Aim { gateway, section: parent.section_name, hostname: one(random, hostnames), wanted }
+    let namespace = parent.namespace.or_else(|| meta.namespace.clone());
+    let hostname = one(random, hostnames);
+    match parent.kind.as_deref() {
+        Some("Service") => Aim { service: Some((namespace.unwrap_or_default(), parent.name)), hostname, wanted, ..Aim::default() },
+        Some("ListenerSet") => Aim { hostname, wanted, ..Aim::default() },
+        _ => Aim { gateway: namespace, section: parent.section_name, hostname, wanted, ..Aim::default() },
+    }
 }
 
 fn one<T: Clone>(random: &mut Random, list: &[T]) -> Option<T> {

@@ -1,4 +1,4 @@
-//! HTTPRoutes and GRPCRoutes.
+//! Routes of every kind.
 
 use gatewright::Resources;
 use gatewright::resource::grpc_route::{
@@ -8,23 +8,66 @@ use gatewright::resource::http_route::{
     HeaderMatch, HttpBackendRef, HttpMethod, HttpPathMatch, HttpRoute, HttpRouteFilter, HttpRouteMatch, HttpRouteRule, HttpRouteSpec,
     HttpRouteTimeouts, PathMatchType, QueryParamMatch, ValueMatchType,
 };
-use gatewright::resource::meta::{BackendObjectReference, ObjectMeta, ParentReference};
+use gatewright::resource::l4_route::{L4RouteRule, L4RouteSpec, TcpRoute, TlsRoute, TlsRouteSpec, UdpRoute};
+use gatewright::resource::meta::{BackendObjectReference, BackendRef, ObjectMeta, ParentReference};
 
 use super::services::SERVICES;
 use super::{HOSTNAMES, NAMESPACES, Random, aged, filters};
 
 const REGEXES: [&str; 11] = ["/a.*", "/a|/ab", "/(a|b)/?", "/[ab]+/b?", "/.*", "/a.*", "/a|/ab", "/(a|b)/?", "/[ab]+/b?", "/.*", "("];
 
-pub(super) fn add(random: &mut Random, resources: &mut Resources) {
+pub(super) fn add(random: &mut Random, resources: &mut Resources, many_streams: bool) {
+    let sets = &set_names(resources);
     for n in 0..=random.below(4) {
-        let route = http_route(random, n);
+        let route = http_route(random, n, sets);
         resources.http_routes.push(route);
     }
     if random.one_in(3) {
         for n in 0..=random.below(2) {
-            let route = grpc_route(random, n);
+            let route = grpc_route(random, n, sets);
             resources.grpc_routes.push(route);
         }
+    }
+    if many_streams || random.one_in(8) {
+        streams(random, resources);
+    }
+}
+
+fn set_names(resources: &Resources) -> Vec<ObjectMeta> {
+    resources.listener_sets.iter().map(|set| set.metadata.clone()).collect()
+}
+
+/// TLSRoutes, TCPRoutes and UDPRoutes.
+fn streams(random: &mut Random, resources: &mut Resources) {
+    let backend = |random: &mut Random| {
+        let to = reference(random);
+        let port = if random.one_in(8) { Some(53) } else { to.port };
+        BackendRef { group: to.group, kind: to.kind, name: to.name, namespace: to.namespace, port, weight: weight(random) }
+    };
+    let sets = &set_names(resources);
+    let rules = |random: &mut Random| {
+        vec![L4RouteRule { name: None, backend_refs: if random.one_in(12) { Vec::new() } else { vec![backend(random), backend(random)] } }]
+    };
+    for n in 0..=random.below(3) {
+        let metadata = route_meta(random, n);
+        let hostnames = (0..=random.below(2)).map(|_| random.text(&HOSTNAMES)).collect();
+        let spec =
+            TlsRouteSpec { parent_refs: parents(random, &metadata, sets), hostnames, rules: rules(random), ..TlsRouteSpec::default() };
+        resources.tls_routes.push(TlsRoute { metadata, spec, status: None });
+    }
+    for n in 0..=random.below(2) {
+        let metadata = route_meta(random, n);
+        let spec = L4RouteSpec { parent_refs: parents(random, &metadata, sets), rules: rules(random), ..L4RouteSpec::default() };
+        resources.tcp_routes.push(TcpRoute { metadata, spec, status: None });
+    }
+    for n in 0..=random.below(2) {
+        let metadata = route_meta(random, n);
+        let mut parents = parents(random, &metadata, sets);
+        parents.retain(|parent| parent.kind.as_deref() != Some("Service"));
+        let mut rules = rules(random);
+        rules[0].backend_refs.iter_mut().filter(|b| b.port == Some(80)).for_each(|b| b.port = Some(53));
+        let spec = L4RouteSpec { parent_refs: parents, rules, ..L4RouteSpec::default() };
+        resources.udp_routes.push(UdpRoute { metadata, spec, status: None });
     }
 }
 
@@ -33,23 +76,48 @@ fn route_meta(random: &mut Random, n: usize) -> ObjectMeta {
     aged(random, &namespace, &name)
 }
 
-fn parents(random: &mut Random, own: &ObjectMeta) -> Vec<ParentReference> {
+fn parents(random: &mut Random, own: &ObjectMeta, sets: &[ObjectMeta]) -> Vec<ParentReference> {
     let mut all: Vec<ParentReference> = Vec::new();
     for _ in 0..=random.below(2) {
-        let parent = ParentReference {
-            name: if random.one_in(20) { "elsewhere".into() } else { "gw".into() },
-            namespace: match random.below(8) {
-                0 => Some("t".into()),
-                1 => None,
-                _ => Some("gw".into()),
+        let namespace = match random.below(8) {
+            0 => Some("t".into()),
+            1 => None,
+            _ => Some("gw".into()),
+        };
+        let parent = match random.below(12) {
+            0..3 if sets.is_empty() => ParentReference { name: "gw".into(), namespace: Some("gw".into()), ..ParentReference::default() },
+            0..3 => {
+                let set = random.of(sets);
+                ParentReference {
+                    kind: Some("ListenerSet".into()),
+                    namespace: set.namespace.clone().filter(|_| !random.one_in(8)),
+                    name: set.name.clone(),
+                    section_name: random.maybe(4, |random| format!("l{}", random.below(3))),
+                    ..ParentReference::default()
+                }
+            }
+            3 => ParentReference {
+                group: Some(String::new()),
+                kind: Some("Service".into()),
+                namespace: random.maybe(2, |random| random.text(&NAMESPACES)),
+                name: random.text(&["s1", "s2", "s1", "s2", "external"]),
+                section_name: random.maybe(8, |random| random.text(&["web", "other"])),
+                port: random.maybe(3, |random| *random.of(&[80, 81, 9])),
             },
-            kind: random.maybe(4, |_| "Gateway".into()),
-            section_name: random.maybe(5, |random| format!("l{}", random.below(4))),
-            port: random.maybe(8, |random| *random.of(&[80, 443, 8080])),
-            ..ParentReference::default()
+            _ => ParentReference {
+                name: if random.one_in(20) { "elsewhere".into() } else { "gw".into() },
+                namespace,
+                kind: random.maybe(4, |_| "Gateway".into()),
+                section_name: random.maybe(5, |random| format!("l{}", random.below(4))),
+                port: random.maybe(8, |random| *random.of(&[80, 443, 8080, 5432])),
+                ..ParentReference::default()
+            },
         };
         // No parent is named twice ([A-4]).
-        let key = |p: &ParentReference| (p.namespace.clone().or(own.namespace.clone()), p.name.clone(), p.section_name.clone(), p.port);
+        let key = |p: &ParentReference| {
+            let kind = p.kind.clone().unwrap_or_else(|| "Gateway".to_owned());
+            (kind, p.namespace.clone().or(own.namespace.clone()), p.name.clone(), p.section_name.clone(), p.port)
+        };
         if all.iter().all(|other| key(other) != key(&parent)) {
             all.push(parent);
         }
@@ -175,12 +243,12 @@ fn http_rule(random: &mut Random) -> HttpRouteRule {
     }
 }
 
-fn http_route(random: &mut Random, n: usize) -> HttpRoute {
+fn http_route(random: &mut Random, n: usize, sets: &[ObjectMeta]) -> HttpRoute {
     let metadata = route_meta(random, n);
     let rules = (0..=random.below(3)).map(|_| http_rule(random)).collect();
     HttpRoute {
         spec: HttpRouteSpec {
-            parent_refs: parents(random, &metadata),
+            parent_refs: parents(random, &metadata, sets),
             hostnames: hostnames(random),
             rules: if random.one_in(40) { None } else { Some(rules) },
             ..HttpRouteSpec::default()
@@ -239,11 +307,16 @@ fn grpc_rule(random: &mut Random) -> GrpcRouteRule {
     }
 }
 
-fn grpc_route(random: &mut Random, n: usize) -> GrpcRoute {
+fn grpc_route(random: &mut Random, n: usize, sets: &[ObjectMeta]) -> GrpcRoute {
     let metadata = route_meta(random, n);
     let rules = random.some(3, grpc_rule);
     GrpcRoute {
-        spec: GrpcRouteSpec { parent_refs: parents(random, &metadata), hostnames: hostnames(random), rules, ..GrpcRouteSpec::default() },
+        spec: GrpcRouteSpec {
+            parent_refs: parents(random, &metadata, sets),
+            hostnames: hostnames(random),
+            rules,
+            ..GrpcRouteSpec::default()
+        },
         metadata,
         status: None,
     }

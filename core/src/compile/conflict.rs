@@ -6,7 +6,7 @@ use super::listener::CheckedListener;
 use crate::diagnostic::Code;
 use crate::features::{Feature, Features};
 use crate::resource::gateway::ProtocolType;
-use crate::table::{ListenerProtocol, RouteKind};
+use crate::table::ListenerProtocol;
 
 /// Why two listeners exclude each other ([L-3]).
 pub(crate) fn conflict(one: &CheckedListener<'_>, other: &CheckedListener<'_>, features: Features) -> Option<&'static str> {
@@ -28,7 +28,8 @@ pub(crate) fn conflict(one: &CheckedListener<'_>, other: &CheckedListener<'_>, f
     }
 }
 
-fn mixed(one: &CheckedListener<'_>, other: &CheckedListener<'_>) -> bool {
+/// Whether two TLS listeners differ in mode.
+pub(crate) fn mixed(one: &CheckedListener<'_>, other: &CheckedListener<'_>) -> bool {
     use ListenerProtocol::{TlsPassthrough, TlsTerminate};
     matches!((one.protocol, other.protocol), (Some(TlsTerminate), Some(TlsPassthrough)) | (Some(TlsPassthrough), Some(TlsTerminate)))
 }
@@ -67,15 +68,24 @@ pub(crate) fn overlap(one: &CheckedListener<'_>, other: &CheckedListener<'_>) ->
 }
 
 /// Marks the listeners that a conflict excludes.
-pub(crate) fn exclude(listeners: &mut [CheckedListener<'_>], conflicts: Vec<Option<&'static str>>, findings: &mut Findings) {
-    for (listener, reason) in listeners.iter_mut().zip(conflicts) {
+pub(crate) fn exclude(
+    listeners: &mut [CheckedListener<'_>],
+    earlier: &[CheckedListener<'_>],
+    conflicts: Vec<Option<&'static str>>,
+    features: Features,
+    findings: &mut Findings,
+) {
+    // Two modes of TLS on one port are a mode that is not supported ([L-3]); any other conflict leaves a listener the
+    // kinds that it serves ([A-6]).
+    let of_mode = |one: &CheckedListener<'_>| listeners.iter().chain(earlier).any(|other| one.port == other.port && mixed(one, other));
+    let mixed: Vec<bool> = listeners.iter().map(|one| !features.contains(Feature::TlsRouteModeMixed) && of_mode(one)).collect();
+    for ((listener, reason), mixed) in listeners.iter_mut().zip(conflicts).zip(mixed) {
         let Some(reason) = reason else { continue };
         let message =
             format!("listener `{}` and another one on port {} exclude each other: {reason}", listener.resource.name, listener.port);
         findings.error(Code::Listener, listener.path.clone(), message);
         listener.conflict = Some(reason);
-        // Two modes of TLS on one port are a mode that is not supported ([L-3]).
-        if reason == "ProtocolConflict" && listener.kinds == [RouteKind::Tls] {
+        if mixed {
             listener.kinds.clear();
         }
     }

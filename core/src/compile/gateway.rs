@@ -130,7 +130,7 @@ fn one<'r>(
     let mut listeners = listener::check(&gateway.spec.listeners, owner, None, (gateway, namespace), input, &mut findings);
     let features = input.options.features;
     let conflicts = conflict::within(&listeners, &[], features);
-    conflict::exclude(&mut listeners, conflicts, &mut findings);
+    conflict::exclude(&mut listeners, &[], conflicts, features, &mut findings);
 
     let parameters_ref = gateway.spec.infrastructure.as_ref().and_then(|infrastructure| infrastructure.parameters_ref.as_ref());
     let invalid_parameters =

@@ -103,7 +103,8 @@ pub(crate) fn merge<'r>(
                 let lost = conflict::with_earlier(&listeners, all, features);
                 let gone: Vec<bool> = lost.iter().map(Option::is_some).collect();
                 let inner = conflict::within(&listeners, &gone, features);
-                conflict::exclude(&mut listeners, lost.into_iter().zip(inner).map(|(lost, inner)| lost.or(inner)).collect(), &mut findings);
+                let conflicts = lost.into_iter().zip(inner).map(|(lost, inner)| lost.or(inner)).collect();
+                conflict::exclude(&mut listeners, all, conflicts, features, &mut findings);
                 all.append(&mut listeners);
             }
         }
