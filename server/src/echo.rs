@@ -1,18 +1,23 @@
 //! A backend that answers with what it received, as JSON: for the demo and for tests.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Frame;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::Sleep;
 
 /// What a backend calls itself.
 #[derive(Clone, Debug)]
@@ -46,7 +51,7 @@ pub struct Echo {
 
 /// Starts a backend on a free port of the loopback interface; tells `seen` of each request, if given.
 ///
-/// `?delay=200ms` delays the answer (the head; `?drip=200ms` delays the body), `/status/503` answers with that
+/// `?delay=200ms` (or `2s`) delays the answer (the head; `?drip=200ms` delays the body), `/status/503` answers with that
 /// status, and a request's `X-Echo-Set-Header: Name:value,Name2:value` sets response header fields.
 ///
 /// # Errors
@@ -74,7 +79,7 @@ async fn answer(
     name: Arc<Name>,
     seen: Option<mpsc::UnboundedSender<Echo>>,
     request: Request<Incoming>,
-) -> Result<Response<http_body_util::combinators::UnsyncBoxBody<Bytes, std::convert::Infallible>>, hyper::Error> {
+) -> Result<Response<Body>, hyper::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let headers = parts.headers.iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
@@ -92,11 +97,10 @@ async fn answer(
     };
     let asked = |key: &str| {
         let query = parts.uri.query().unwrap_or_default().split('&').filter_map(|p| p.split_once('='));
-        query
-            .into_iter()
-            .find(|(name, _)| *name == key)
-            .and_then(|(_, value)| value.trim_end_matches("ms").parse().ok())
-            .map(Duration::from_millis)
+        query.into_iter().find(|(name, _)| *name == key).and_then(|(_, value)| match value.strip_suffix("ms") {
+            Some(milliseconds) => milliseconds.parse().ok().map(Duration::from_millis),
+            None => value.strip_suffix('s')?.parse().ok().map(Duration::from_secs),
+        })
     };
     if let Some(delay) = asked("delay") {
         tokio::time::sleep(delay).await;
@@ -118,18 +122,32 @@ async fn answer(
     if let Some(seen) = seen {
         let _ = seen.send(echo);
     }
-    let drip = asked("drip");
-    let trailers = grpc.then(|| http::HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]));
     // The head comes at once, the body when it is time.
-    let (mut sender, body) = http_body_util::channel::Channel::<Bytes, std::convert::Infallible>::new(2);
-    tokio::spawn(async move {
-        if let Some(drip) = drip {
-            tokio::time::sleep(drip).await;
+    let body = Body {
+        wait: asked("drip").map(|drip| Box::pin(tokio::time::sleep(drip))),
+        data: Some(Bytes::from(json)),
+        trailers: grpc.then(|| HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))])),
+    };
+    Ok(response.map(|()| body))
+}
+
+/// One piece of data after a pause, then trailers.
+struct Body {
+    wait: Option<Pin<Box<Sleep>>>,
+    data: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(wait) = &mut self.wait {
+            ready!(wait.as_mut().poll(cx));
+            self.wait = None;
         }
-        let _ = sender.send_data(Bytes::from(json)).await;
-        if let Some(trailers) = trailers {
-            let _ = sender.send_trailers(trailers).await;
-        }
-    });
-    Ok(response.map(|()| body.boxed_unsync()))
+        let data = self.data.take().map(Frame::data);
+        Poll::Ready(data.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
+    }
 }

@@ -12,7 +12,7 @@ mod state;
 mod status;
 
 pub use case::{Case, Named, Profile, StatusCheck, cases};
-pub use observed::{Forwarded, Observed, Refused, SeenTls, check_row};
-pub use row::{Expect, Outcome, Protocol, Row};
+pub use observed::{Forwarded, Observed, Refused, SeenTls, check_row, check_sample};
+pub use row::{Behaviour, Expect, Failure, Outcome, Protocol, Row};
 pub use run::{CaseResult, PartialRow, Skipped, Totals, run_all, run_case, run_case_under};
 pub use state::{CONTROLLER, State};

@@ -275,8 +275,35 @@ fn check_mirrors(row: &Row, observed: &Observed, wrong: &mut Vec<String>) {
     }
 }
 
+/// What is wrong with the shares of backends and mirrors in a sample of a row.
+pub fn check_sample(row: &Row, sample: &[Observed], tolerance: f64) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if let Some(distribution) = &row.distribution {
+        let pods: Vec<_> =
+            sample.iter().map(|observed| observed.forwarded.as_ref().map_or("", |forwarded| forwarded.pod.as_str())).collect();
+        for wanted in &distribution.expected {
+            let share = pods.iter().filter(|pod| pod.starts_with(&wanted.name)).count() as f64 / sample.len() as f64;
+            if (share - wanted.fraction).abs() > tolerance || (wanted.fraction == 0.0 && share > 0.0) {
+                wrong.push(format!("{} got {share}, expected {}", wanted.name, wanted.fraction));
+            }
+        }
+        let known = |pod: &&&str| distribution.expected.iter().any(|wanted| pod.starts_with(&wanted.name));
+        if let Some(other) = pods.iter().find(|pod| !known(pod)) {
+            wrong.push(format!("backend `{other}` got a share"));
+        }
+    }
+    for mirror in row.expect.mirrored_to.iter().filter(|mirror| mirror.percent.is_some()) {
+        let copied = |observed: &&Observed| observed.mirrored.iter().any(|copy| is_mirror(copy, &mirror.namespace, &mirror.name));
+        let copies = sample.iter().filter(copied).count() as f64;
+        if !(mirror.min_count.unwrap_or(f64::NAN)..=mirror.max_count.unwrap_or(f64::NAN)).contains(&copies) {
+            wrong.push(format!("{copies} copies, expected {mirror:?}"));
+        }
+    }
+    wrong
+}
+
 /// Whether a copy went to a mirror.
-pub(super) fn is_mirror(copy: &Forwarded, namespace: &str, name: &str) -> bool {
+fn is_mirror(copy: &Forwarded, namespace: &str, name: &str) -> bool {
     copy.namespace == namespace && copy.pod.starts_with(name)
 }
 

@@ -8,7 +8,7 @@ use gatewright::{Compiled, Pick};
 use serde::Serialize;
 
 use super::case::{Case, Profile, cases};
-use super::observed::{Observed, check_row, is_mirror};
+use super::observed::{Observed, check_row, check_sample};
 use super::proxy::Proxy;
 use super::row::{Conversation, Millis, Outcome, Protocol, Row};
 use super::state::{State, USABLE_ADDRESS};
@@ -269,26 +269,8 @@ fn traffic(row: &Row, proxy: &Proxy<'_>) -> Vec<String> {
         }
     }
     wrong.dedup();
-    for wanted in row.distribution.iter().flat_map(|distribution| &distribution.expected) {
-        let of = |observed: &&Observed| observed.forwarded.as_ref().is_some_and(|forwarded| forwarded.pod.starts_with(&wanted.name));
-        let share = all.iter().filter(of).count() as f64 / f64::from(count);
-        // Evenly spread picks leave no room for chance.
-        if (share - wanted.fraction).abs() > 0.005 || (wanted.fraction == 0.0 && share > 0.0) {
-            wrong.push(format!("{} got {share}, expected {}", wanted.name, wanted.fraction));
-        }
-    }
-    if let Some(distribution) = &row.distribution {
-        let known = |pod: &str| distribution.expected.iter().any(|wanted| pod.starts_with(&wanted.name));
-        let others = all.iter().filter_map(|observed| observed.forwarded.as_ref()).filter(|forwarded| !known(&forwarded.pod));
-        wrong.extend(others.map(|forwarded| format!("backend {} is not expected", forwarded.pod)));
-    }
-    for mirror in row.expect.mirrored_to.iter().filter(|mirror| mirror.percent.is_some()) {
-        let copies = all.iter().filter(|observed| observed.mirrored.iter().any(|copy| is_mirror(copy, &mirror.namespace, &mirror.name)));
-        let copies = copies.count() as f64;
-        if !(mirror.min_count.unwrap_or(f64::NAN)..=mirror.max_count.unwrap_or(f64::NAN)).contains(&copies) {
-            wrong.push(format!("{copies} copies, expected {mirror:?}"));
-        }
-    }
+    // Evenly spread picks leave no room for chance.
+    wrong.extend(check_sample(row, &all, 0.005));
     wrong
 }
 

@@ -1,6 +1,8 @@
 //! A gateway on real sockets, echo backends behind it, and a client.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+pub mod retry;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
