@@ -19,6 +19,7 @@ fn table_and_oracle_agree() {
         "answered: Redirect",
         "answered: UnresolvedFilter",
         "answered: ZeroWeights",
+        "forwarded, over TLS",
         "forwarded, by a ListenerSet",
         "forwarded, in a mesh",
         "passed through a mesh",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gatewright::connection::{ConnectionDecision, ConnectionTls, MatchedConnection};
 use gatewright::explain::Verdict;
 use gatewright::resource::status::{Condition, ListenerStatus, RouteStatus};
-use gatewright::table::{BackendId, Endpoints};
+use gatewright::table::{BackendId, Endpoints, Trust};
 use gatewright::{Arrival, Authority, Decision, ObjectRef, ObjectStatus, Pick, Request, Status, Table, apply, decision::Parent};
 use http::HeaderMap;
 
@@ -151,7 +151,15 @@ fn backend(table: &Table, id: BackendId) -> String {
         Endpoints::Known(list) => format!(" {:?}", list.iter().map(ToString::to_string).collect::<Vec<_>>()),
         _ => String::new(),
     };
-    format!("{}/{}:{} {}{known}", backend.object.namespace, backend.object.name, backend.port, backend.protocol.as_str())
+    let tls = backend.tls.as_ref().map(|tls| {
+        let trust = match &tls.trust {
+            Trust::System => "the system".to_owned(),
+            Trust::Bundles(list) => format!("{:?}", list.iter().map(|o| format!("{}/{}", o.namespace, o.name)).collect::<Vec<_>>()),
+        };
+        format!(" as {} trusting {trust}", tls.hostname)
+    });
+    let tls = tls.unwrap_or_default();
+    format!("{}/{}:{} {}{tls}{known}", backend.object.namespace, backend.object.name, backend.port, backend.protocol.as_str())
 }
 
 /// The request that is sent, and the response that comes back, by way of `apply`.

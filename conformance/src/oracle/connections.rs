@@ -62,7 +62,7 @@ impl Oracle<'_> {
         }
         let weights: Vec<u64> = backends.iter().map(|b| u64::try_from(b.weight).unwrap_or(0)).collect();
         let Some(chosen) = draw(&weights, connection.pick) else { return rejected("ZeroWeights") };
-        let from = From { kind: route.kind, namespace: route.namespace, mesh: false };
+        let from = From { kind: route.kind, namespace: route.namespace, mesh: false, passthrough: tls == "passed through" };
         match follow(self.resources, from, backends[chosen].to) {
             Err(_) => rejected("InvalidBackend"),
             Ok(target) if target.empty => rejected("NoEndpoints"),

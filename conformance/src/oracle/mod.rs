@@ -9,6 +9,7 @@ mod hosts;
 mod listeners;
 mod matching;
 mod mesh;
+mod policies;
 mod question;
 mod references;
 mod routes;
@@ -131,7 +132,7 @@ impl<'r> Oracle<'r> {
         let rule = &won.route.rules[won.rule];
         let prefix = rule.matches[won.match_].prefix();
         let winner = Some(Winner { listener, route: won.route.text(), rule: won.rule, match_: won.match_ });
-        let from = From { kind: won.route.kind, namespace: won.route.namespace, mesh };
+        let from = From { kind: won.route.kind, namespace: won.route.namespace, mesh, passthrough: false };
         let mut filters = vec![&rule.filters];
         if rule.fault.is_some() {
             return respond(request, winner, "InvalidRule", Fields::new());

@@ -162,7 +162,8 @@ impl Outcome {
             Then::PassThrough => "passed through a mesh".to_owned(),
             Then::Forward(forward) => {
                 let mirrored = if forward.mirrors.is_empty() { "" } else { ", mirrored" };
-                format!("forwarded{mirrored}{}", self.by())
+                let over_tls = if forward.backend.contains(" trusting ") { ", over TLS" } else { "" };
+                format!("forwarded{mirrored}{over_tls}{}", self.by())
             }
             Then::Respond { reason, .. } => format!("answered: {reason}{}", self.by()),
         }

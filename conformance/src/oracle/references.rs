@@ -4,7 +4,7 @@ use gatewright::Resources;
 use gatewright::resource::kubernetes::ServicePort;
 use gatewright::resource::meta::ObjectMeta;
 
-use super::GROUP;
+use super::{GROUP, policies};
 
 /// Namespace and name of an object; a file may leave the namespace out.
 pub(super) fn name_of(meta: &ObjectMeta) -> (&str, &str) {
@@ -70,7 +70,7 @@ pub(super) use reference;
 /// Where a backendRef leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// `namespace/name:port protocol`, and the endpoints if they are known.
+    /// `namespace/name:port protocol`, TLS if it is asked for, and the endpoints if they are known.
     pub(super) text: String,
     /// Whether it is known to have no ready endpoint ([B-8]).
     pub(super) empty: bool,
@@ -83,11 +83,13 @@ pub(super) struct From<'r> {
     pub(super) namespace: &'r str,
     /// Whether it is looked at through a Service: then no reference needs a grant ([A-26]).
     pub(super) mesh: bool,
+    /// Whether it forwards TLS as it comes ([T-2]).
+    pub(super) passthrough: bool,
 }
 
 /// Follows a backendRef of a route; the error is the reason of `ResolvedRefs`, in the order of [B-6].
 pub(super) fn follow(resources: &Resources, from: From<'_>, to: Ref<'_>) -> Result<Target, &'static str> {
-    let From { kind: route_kind, namespace: own, mesh } = from;
+    let From { kind: route_kind, namespace: own, mesh, .. } = from;
     let namespace = to.namespace.unwrap_or(own);
     let (group, kind) = (to.group.unwrap_or(""), to.kind.unwrap_or("Service"));
     if !mesh && !permitted(resources, End(GROUP, route_kind, own, ""), End(group, kind, namespace, to.name)) {
@@ -104,16 +106,26 @@ pub(super) fn follow(resources: &Resources, from: From<'_>, to: Ref<'_>) -> Resu
     let transport = if route_kind == "UDPRoute" { "UDP" } else { "TCP" };
     let of_transport = |p: &&ServicePort| p.port == number && p.protocol.as_deref().unwrap_or("TCP") == transport;
     let port = service.spec.ports.iter().find(of_transport).ok_or("BackendNotFound")?;
-    let protocol = match (route_kind, port.app_protocol.as_deref()) {
-        ("TLSRoute" | "TCPRoute", _) => "tcp",
-        ("UDPRoute", _) => "udp",
-        (_, Some("kubernetes.io/h2c")) | ("GRPCRoute", None) => "h2c",
-        ("HTTPRoute", None | Some("kubernetes.io/ws")) => "http1",
+    let (protocol, over_tls) = match (route_kind, port.app_protocol.as_deref()) {
+        ("TLSRoute" | "TCPRoute", _) => ("tcp", false),
+        ("UDPRoute", _) => ("udp", false),
+        (_, Some("kubernetes.io/h2c")) | ("GRPCRoute", None) => ("h2c", false),
+        ("HTTPRoute", None | Some("kubernetes.io/ws")) => ("http1", false),
+        ("HTTPRoute", Some("kubernetes.io/wss")) => ("http1", true),
         _ => return Err("UnsupportedProtocol"),
+    };
+    // What is forwarded as it is has no TLS of the gateway's ([TP-1]).
+    let applies = !from.passthrough && !matches!(route_kind, "TCPRoute" | "UDPRoute");
+    let policy = if applies { policies::tls(resources, namespace, to.name, port.name.as_deref()) } else { None };
+    let tls = match policy {
+        Some(Ok(tls)) => tls,
+        None if !over_tls => String::new(),
+        Some(Err(())) | None => return Err("UnsupportedProtocol"),
     };
     let endpoints = endpoints(resources, namespace, to.name, port, transport);
     let known = endpoints.as_ref().map(|list| format!(" {list:?}")).unwrap_or_default();
-    Ok(Target { text: format!("{namespace}/{}:{number} {protocol}{known}", to.name), empty: endpoints.is_some_and(|list| list.is_empty()) })
+    let text = format!("{namespace}/{}:{number} {protocol}{tls}{known}", to.name);
+    Ok(Target { text, empty: endpoints.is_some_and(|list| list.is_empty()) })
 }
 
 /// The ready endpoints of a Service's port, joined by the port's name; none if no EndpointSlice speaks of the

@@ -2,6 +2,7 @@
 
 use gatewright::resource::http_route::HttpRouteFilterType;
 
+use super::attach::Attachment;
 use super::listeners::{Served, Set, Speaks, kinds, speaks};
 use super::question::Facts;
 use super::references::{From, follow, reference};
@@ -104,7 +105,7 @@ impl Oracle<'_> {
     fn of_route(&self, n: usize, route: &Route<'_>, facts: &mut Facts) {
         let name = route.text();
         let entries: Vec<_> = self.attachments.iter().filter(|a| a.route == n).collect();
-        let echo = |a: &&super::attach::Attachment| {
+        let echo = |a: &&Attachment| {
             let p = &route.parents[a.parent];
             format!(
                 "{}/{} {}/{} {} {}",
@@ -120,7 +121,7 @@ impl Oracle<'_> {
         let parents = if entries.is_empty() { "absent".to_owned() } else { entries.iter().map(echo).collect::<Vec<_>>().join(", ") };
         facts.insert(format!("{name} parents"), vec![parents]);
         for (k, entry) in entries.iter().enumerate() {
-            let refs = self.bad_references(route, From { kind: route.kind, namespace: route.namespace, mesh: entry.gateway.is_none() });
+            let refs = self.bad_references(route, &self.views(route, entry));
             let of = format!("{name} parent {k}");
             let refused: Vec<&str> = entry.refused.iter().copied().collect();
             condition(facts, &of, "Accepted", refused.is_empty(), if refused.is_empty() { &["Accepted"] } else { &refused });
@@ -134,11 +135,20 @@ impl Oracle<'_> {
         }
     }
 
+    /// How a route refers through one parent: as a mesh does, or as its listeners do ([T-2], [A-26]).
+    fn views<'o>(&self, route: &'o Route<'_>, entry: &Attachment) -> Vec<From<'o>> {
+        let from = From { kind: route.kind, namespace: route.namespace, mesh: entry.gateway.is_none(), passthrough: false };
+        let Some(gateway) = entry.gateway else { return vec![from] };
+        let passes = |n: &usize| speaks(self.gateways[gateway].listeners[*n].listener) == Speaks::Passthrough;
+        let views: Vec<From<'_>> = entry.listeners.keys().map(|n| From { passthrough: passes(n), ..from }).collect();
+        if views.is_empty() { vec![from] } else { views }
+    }
+
     /// The reason of `ResolvedRefs=False`, the first in this order ([S-13]); none if all is resolved. Whether an
     /// extension of a rule that is invalid anyway counts is not said.
-    fn bad_references(&self, route: &Route<'_>, from: From<'_>) -> Vec<Option<&'static str>> {
+    fn bad_references(&self, route: &Route<'_>, views: &[From<'_>]) -> Vec<Option<&'static str>> {
         let (mut found, mut perhaps) = (Vec::new(), Vec::new());
-        for rule in &route.rules {
+        for (from, rule) in views.iter().flat_map(|from| route.rules.iter().map(move |rule| (*from, rule))) {
             let lists = std::iter::once(&rule.filters).chain(rule.backends.iter().map(|b| &b.filters));
             for filter in lists.flatten() {
                 if let (HttpRouteFilterType::RequestMirror, Some(mirror)) = (&filter.type_, &filter.request_mirror) {

@@ -1,14 +1,15 @@
-//! Namespaces, Services and their endpoints, Secrets, ReferenceGrants.
+//! Namespaces, Services with their endpoints and policies, Secrets, ReferenceGrants.
 
 use gatewright::Resources;
-use gatewright::resource::ReferenceGrant;
 use gatewright::resource::kubernetes::{
-    Endpoint, EndpointConditions, EndpointPort, EndpointSlice, Namespace, Secret, Service, ServicePort, ServiceSpec,
+    ConfigMap, Endpoint, EndpointConditions, EndpointPort, EndpointSlice, Namespace, Secret, Service, ServicePort, ServiceSpec,
 };
-use gatewright::resource::meta::ObjectMeta;
+use gatewright::resource::meta::{LocalObjectReference, ObjectMeta};
+use gatewright::resource::policy::{BackendTlsPolicySpec, BackendTlsPolicyValidation, PolicyTargetReference};
 use gatewright::resource::reference_grant::{ReferenceGrantFrom, ReferenceGrantSpec, ReferenceGrantTo};
+use gatewright::resource::{BackendTlsPolicy, ReferenceGrant};
 
-use super::{NAMESPACES, Random, meta};
+use super::{NAMESPACES, Random, aged, meta};
 
 /// Names that references use; `gone` does not exist.
 pub(super) const SERVICES: [&str; 14] = ["s1", "s2", "s1", "s2", "s1", "s2", "s1", "s2", "s1", "s2", "s1", "s2", "external", "gone"];
@@ -29,6 +30,16 @@ pub(super) fn add(random: &mut Random, resources: &mut Resources) {
         resources.services.push(Service { metadata: meta(namespace, "external"), spec: spec(Some("ExternalName")) });
         secret(namespace, "cert", &["tls.crt", "tls.key"], resources);
         secret(namespace, "half", &["tls.crt"], resources);
+        for (name, text) in [("ca", "-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n"), ("none", "nothing")] {
+            let data = [("ca.crt".to_owned(), text.to_owned())].into();
+            resources.config_maps.push(ConfigMap { metadata: meta(namespace, name), data, ..ConfigMap::default() });
+        }
+    }
+    if random.one_in(4) {
+        for n in 0..=random.below(3) {
+            let policy = policy(random, n);
+            resources.backend_tls_policies.push(policy);
+        }
     }
     for n in 0..random.below(4) {
         let grant = grant(random, n);
@@ -81,6 +92,42 @@ fn secret(namespace: &str, name: &str, members: &[&str], resources: &mut Resourc
     let pem = || "-----BEGIN CERTIFICATE-----".to_owned();
     let string_data = members.iter().map(|member| ((*member).to_owned(), pem())).collect();
     resources.secrets.push(Secret { metadata: meta(namespace, name), string_data, ..Secret::default() });
+}
+
+/// A policy that asks for TLS.
+fn policy(random: &mut Random, n: usize) -> BackendTlsPolicy {
+    let authority = |random: &mut Random| LocalObjectReference {
+        kind: random.text(&["ConfigMap", "ConfigMap", "ConfigMap", "Secret"]),
+        name: random.text(&["ca", "ca", "none", "gone"]),
+        ..LocalObjectReference::default()
+    };
+    let target = |random: &mut Random| PolicyTargetReference {
+        kind: "Service".to_owned(),
+        name: random.text(&["s1", "s2", "s1", "s2", "gone"]),
+        section_name: random.maybe(2, |random| random.text(&["web", "two", "secure", "other"])),
+        ..PolicyTargetReference::default()
+    };
+    let mut target_refs = vec![target(random)];
+    let second = target(random);
+    if !target_refs.contains(&second) {
+        target_refs.push(second);
+    }
+    let system = random.one_in(2);
+    let namespace = random.text(&NAMESPACES);
+    BackendTlsPolicy {
+        metadata: aged(random, &namespace, &format!("policy{n}")),
+        spec: BackendTlsPolicySpec {
+            target_refs,
+            validation: BackendTlsPolicyValidation {
+                ca_certificate_refs: if system { Vec::new() } else { vec![authority(random), authority(random)] },
+                well_known_ca_certificates: system.then(|| "System".to_owned()),
+                hostname: format!("p{n}.example"),
+                ..BackendTlsPolicyValidation::default()
+            },
+            ..BackendTlsPolicySpec::default()
+        },
+        status: None,
+    }
 }
 
 /// A grant that is mostly near what some reference needs, but for one thing ([RG-4]).
