@@ -159,7 +159,9 @@ pub fn compile(resources: &Resources, options: &Options) -> Compiled {
     let table = build::table(&gateways, &mut routes, &attachments, backends, options, &mut findings);
     let diagnostics = all_findings.into_iter().chain(findings).flat_map(|findings| findings.list).collect();
     let mut diagnostics = validate::tell_once(diagnostics, validate::validate(resources));
-    diagnostics.sort_by(|a, b| (&a.object, &a.path, a.code, &a.message).cmp(&(&b.object, &b.path, b.code, &b.message)));
+    // A fault stands before what follows from it.
+    diagnostics
+        .sort_by(|a, b| (&a.object, &a.path, a.severity, a.code, &a.message).cmp(&(&b.object, &b.path, b.severity, b.code, &b.message)));
     diagnostics.dedup();
     Compiled { table, status, diagnostics }
 }

@@ -99,9 +99,12 @@ pub(crate) fn session(
             "idleTimeout was removed in Gateway API v1.6 and is ignored",
         );
     }
-    let cookie = field.cookie.as_ref().or(field.cookie_config.as_ref());
+    let (cookie, of_cookies) = match (&field.cookie, &field.cookie_config) {
+        (None, config) => (config.as_ref(), "cookieConfig can only be set with type Cookie"),
+        (cookie, _) => (cookie.as_ref(), "cookie must be nil if type is not Cookie"),
+    };
     if cookie.is_some() && field.type_ == Some(SessionPersistenceType::Header) {
-        return Err(Invalid::value(Code::InvalidCombination, path, "cookieConfig can only be set with type Cookie"));
+        return Err(Invalid::value(Code::InvalidCombination, path, of_cookies));
     }
     let (carrier, name) = match &field.type_ {
         None | Some(SessionPersistenceType::Cookie) => (SessionCarrier::Cookie, field.cookie.as_ref().and_then(|c| c.name.as_deref())),

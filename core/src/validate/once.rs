@@ -8,20 +8,27 @@ use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 /// sentence; what follows from it is still told, as a warning.
 pub(crate) fn tell_once(compiled: Vec<Diagnostic>, rejected: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut paths = BTreeMap::<&ObjectRef, BTreeSet<&str>>::new();
+    let mut sentences = BTreeMap::<(&ObjectRef, &str), BTreeSet<&str>>::new();
     for diagnostic in &rejected {
         if let Some(object) = &diagnostic.object {
             paths.entry(object).or_default().insert(&diagnostic.path);
+            sentences.entry((object, &diagnostic.message)).or_default().insert(&diagnostic.path);
         }
     }
     let is_told = |diagnostic: &Diagnostic| {
-        let Some(paths) = diagnostic.object.as_ref().and_then(|object| paths.get(object)) else { return false };
+        let Some((object, paths)) = diagnostic.object.as_ref().and_then(|object| paths.get_key_value(object)) else { return false };
         let path = diagnostic.path.as_str();
+        // The same sentence about a field around or within, perhaps after a path.
+        let sentence = [Some(diagnostic.message.as_str()), diagnostic.message.split_once(": ").map(|(_, sentence)| sentence)];
+        if sentence.into_iter().flatten().filter_map(|sentence| sentences.get(&(*object, sentence))).any(|paths| is_near(paths, path)) {
+            return true;
+        }
         match diagnostic.code {
             // The API's sentence may speak of the value, and compiling of the field that holds it.
-            Code::InvalidValue | Code::UnsupportedValue => {
-                paths.contains(path) || [".", "["].iter().any(|next| any_within(paths, path, next))
-            }
-            Code::InvalidCombination | Code::RefNotFound => paths.contains(path),
+            Code::InvalidValue | Code::UnsupportedValue => is_within(paths, path),
+            Code::InvalidCombination => paths.contains(path),
+            // Or the reference is absent as a whole.
+            Code::RefNotFound => paths.contains(path) || path.rsplit_once('.').is_some_and(|(reference, _)| paths.contains(reference)),
             Code::Listener => paths.contains(path) && diagnostic.outcome.is_some(),
             // Group and kind make one name.
             Code::RefKind => {
@@ -42,10 +49,18 @@ pub(crate) fn tell_once(compiled: Vec<Diagnostic>, rejected: Vec<Diagnostic>) ->
     all
 }
 
-/// Whether a path of the set goes on from this one with a certain character.
-fn any_within(paths: &BTreeSet<&str>, path: &str, next: &str) -> bool {
-    let start = [path, next].concat();
-    paths.range(start.as_str()..).next().is_some_and(|path| path.starts_with(&start))
+/// Whether a path of the set is this one or goes on from it.
+fn is_within(paths: &BTreeSet<&str>, path: &str) -> bool {
+    let goes_on = |next: &str| {
+        let start = [path, next].concat();
+        paths.range(start.as_str()..).next().is_some_and(|path| path.starts_with(&start))
+    };
+    paths.contains(path) || goes_on(".") || goes_on("[")
+}
+
+/// Whether a path of the set is this one, goes on from it, or leads to it.
+fn is_near(paths: &BTreeSet<&str>, path: &str) -> bool {
+    is_within(paths, path) || path.match_indices(['.', '[']).any(|(end, _)| path.get(..end).is_some_and(|around| paths.contains(around)))
 }
 
 #[cfg(test)]
@@ -67,6 +82,8 @@ mod tests {
             (Code::InvalidCombination, "spec.a", None, "spec.a.b", Some((Severity::Error, "found"))),
             (Code::InvalidCombination, "spec.a", None, "spec.a", None),
             (Code::RefNotFound, "spec.a.port", Some("500"), "spec.a.port", Some((Severity::Warning, "500"))),
+            (Code::RefNotFound, "spec.a.port", Some("500"), "spec.a", Some((Severity::Warning, "500"))),
+            (Code::RefNotFound, "spec.a.port", Some("500"), "spec.a.name", Some((Severity::Error, "found"))),
             (Code::RefKind, "spec.a.kind", Some("500"), "spec.a.group", Some((Severity::Warning, "500"))),
             (Code::RefKind, "spec.a.kind", Some("500"), "spec.b.group", Some((Severity::Error, "found"))),
             // What only compiling knows.
@@ -81,6 +98,18 @@ mod tests {
             assert_eq!(*last, api);
             let rest: Vec<_> = rest.iter().map(|d| (d.severity, d.message.as_str())).collect();
             assert_eq!(rest, wanted.into_iter().collect::<Vec<_>>(), "{code} {path}, {rejected}");
+        }
+        // The same sentence, wherever in the same field.
+        for (path, message, rejected, wanted) in [
+            ("spec.a", "rejected", "spec.a.b", 1),
+            ("spec.a.b[0].c", "rejected", "spec.a", 1),
+            ("spec.a", "spec.a.b: rejected", "spec.a.b", 1),
+            ("spec.a", "rejected", "spec.b", 2),
+            ("spec.a", "not rejected", "spec.a", 2),
+        ] {
+            let found = Diagnostic::new(Severity::Error, Code::BackendProtocol, object(), path, message);
+            let api = Diagnostic::new(Severity::Error, Code::Rejected, object(), rejected, "rejected");
+            assert_eq!(tell_once(vec![found], vec![api]).len(), wanted, "{path}: {message}, {rejected}");
         }
         // Of another object nothing is known.
         let found = Diagnostic::new(Severity::Error, Code::InvalidValue, object(), "spec.a", "found");
