@@ -351,6 +351,11 @@ fn xbackends() {
     assert_eq!(outcome(external, &reference("port: 80")).0, "Accepted ResolvedRefs=BackendNotFound");
     assert_eq!(outcome(external, &reference("namespace: other")).0, "Accepted ResolvedRefs=RefNotPermitted");
     assert_eq!(outcome(external, &OUT.replace("name: out", "name: gone")).0, "Accepted ResolvedRefs=BackendNotFound");
+    // No grant leads to an XBackend of another namespace.
+    let far = xbackend(external).replace("name: out}", "name: out, namespace: other}");
+    let grant = "---\napiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\nmetadata: {name: g, namespace: other}\nspec:\n  from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}]\n  to: [{group: gateway.networking.x-k8s.io, kind: XBackend}]\n";
+    let compiled_far = compiled(&(far + grant + &route(&[&reference("namespace: other")])));
+    assert_eq!(resolved_refs(&compiled_far), "Accepted ResolvedRefs=RefNotPermitted");
     // The TLS of an XBackend is its own: a policy does not touch it.
     let target = "{group: gateway.networking.x-k8s.io, kind: XBackend, name: out}";
     let compiled = compiled(&(xbackend(external) + &route(&[OUT]) + &policy("p", target, GOOD)));
@@ -397,4 +402,76 @@ fn endpoints() {
     let mut own = options();
     own.addresses = Some(vec![gatewright::resource::status::GatewayStatusAddress { type_: None, value: "10.0.0.1".to_owned() }]);
     assert_eq!(get(&health("10.0.0.1", ""), &own), ("NoEndpoints".to_owned(), 1));
+}
+
+/// [SP-8]: in a mesh, sessions of a policy and the cluster's own affinity do not go together.
+#[test]
+fn sessions_and_affinity_in_a_mesh() {
+    let of_service = |affinity: &str| {
+        let service = format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: back}}\nspec: {{sessionAffinity: {affinity}, ports: [{{port: 80}}]}}\n"
+        );
+        let parent = "---\napiVersion: v1\nkind: Service\nmetadata: {name: front}\nspec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}\n";
+        let both =
+            route(&["{name: back, port: 80}"]).replace("[{name: gw}]", "[{name: gw}, {group: \"\", kind: Service, name: front, port: 80}]");
+        let target = "{group: \"\", kind: Service, name: back}";
+        let policy = traffic("p", target, "sessionPersistence: {}, retryConstraint: {}");
+        let compiled = compiled(&(service + parent + &both + &policy));
+        let table = &compiled.table;
+        let frontend = table.find_frontend("default", "default", "front", 80).unwrap();
+        let request = Request {
+            arrival: Arrival::at(frontend.id),
+            method: "GET",
+            scheme: None,
+            authority: Authority::Given(b"h"),
+            target: b"/0",
+            headers: &[("a", "b")],
+        };
+        let Decision::Forward(forward) = table.decide(&request, Pick(0)) else { panic!("not forwarded") };
+        let in_mesh = table.backend(forward.backend).unwrap();
+        let at_gateway = backend(&compiled, 0).unwrap();
+        (status(&compiled, "p").join(", "), in_mesh.session.is_some(), in_mesh.retry_budget.is_some(), at_gateway.session.is_some())
+    };
+    assert_eq!(of_service("ClientIP"), ("front: Accepted=Invalid, gw: Accepted".to_owned(), false, false, true));
+    assert_eq!(of_service("None"), ("front: Accepted, gw: Accepted".to_owned(), true, true, true));
+}
+
+/// [T-2], [T-6], [TP-1]: a policy does not touch TLS that is forwarded as it is, nor TCP; each transport has its port.
+#[test]
+fn streams() {
+    let gateway = "---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: l4}
+spec:
+  gatewayClassName: any
+  listeners:
+  - {name: pass, port: 443, protocol: TLS, tls: {mode: Passthrough}}
+  - {name: tcp, port: 5432, protocol: TCP}
+  - {name: udp, port: 53, protocol: UDP}
+";
+    let stream = |kind: &str, hostnames: &str, port: u16| {
+        format!(
+            "---\napiVersion: gateway.networking.k8s.io/v1\nkind: {kind}\nmetadata: {{name: {}}}\nspec: {{parentRefs: [{{name: l4}}], {hostnames}rules: [{{backendRefs: [{{name: web, port: {port}}}]}}]}}\n",
+            kind.to_lowercase()
+        )
+    };
+    let with = |udp: u16, tcp: u16| {
+        compiled(
+            &(gateway.to_owned()
+                + &stream("TLSRoute", "hostnames: [a.example], ", 443)
+                + &stream("TCPRoute", "", tcp)
+                + &stream("UDPRoute", "", udp)
+                + &policy("p", WEB, GOOD)),
+        )
+    };
+    let good = with(53, 443);
+    let all: Vec<_> = good.table.backends().iter().map(|b| (b.port, b.protocol.as_str(), b.tls.is_some())).collect();
+    assert_eq!(all, [(443, "tcp", false), (53, "udp", false)]);
+    assert_eq!(status(&good, "p"), Vec::<String>::new());
+    let bad = with(443, 53);
+    let reason =
+        |status: &[gatewright::ObjectStatus<gatewright::resource::status::RouteStatus>]| show(&status[0].status.parents[0].conditions);
+    assert_eq!(reason(&bad.status.udp_routes), "Accepted ResolvedRefs=BackendNotFound");
+    assert_eq!(reason(&bad.status.tcp_routes), "Accepted ResolvedRefs=BackendNotFound");
 }

@@ -196,16 +196,36 @@ fn headers_scopes_and_secure_cookies() {
 /// [U-45]: a backend listed twice is two places, and a session keeps the one it had.
 #[test]
 fn a_backend_listed_twice() {
-    let rules = "  - sessionPersistence: {sessionName: sid}
-    backendRefs:
-    - {name: a, port: 80}
-    - name: a
-      port: 80
-      filters: [{type: RequestRedirect, requestRedirect: {hostname: elsewhere.example}}]";
-    let compiled = compiled(&format!("{}{}", service("a", "10.0.0.1 10.0.0.2"), route("web", rules)));
-    let mut client = Client::new();
-    assert_eq!(client.send(&compiled, 80, 0).0, "a 10.0.0.1:8080");
-    assert_eq!(client.send(&compiled, 80, TOP), ("a 10.0.0.1:8080".to_owned(), None));
+    let entry = |n: u32| {
+        format!(
+            "{{name: a, port: 80, filters: [{{type: ResponseHeaderModifier, responseHeaderModifier: {{set: [{{name: x-place, value: \"{n}\"}}]}}}}]}}"
+        )
+    };
+    let rules = format!("  - sessionPersistence: {{sessionName: sid}}\n    backendRefs: [{}, {}]", entry(0), entry(1));
+    let compiled = compiled(&format!("{}{}", service("a", "10.0.0.1 10.0.0.2"), route("web", &rules)));
+    let place = |client: &mut Client, pick: u64| {
+        let table = &compiled.table;
+        let headers = client.headers.clone();
+        let request = Request {
+            arrival: Arrival::on(table.ports()[0].id),
+            method: "GET",
+            scheme: None,
+            authority: Authority::Given(b"h"),
+            target: b"/",
+            headers: &headers,
+        };
+        let keys = keys();
+        let sessions = Sessions { keys: &keys, now: 1000 };
+        let Decision::Forward(forward) = table.decide_with_sessions(&request, Pick(pick), &sessions) else { panic!("not forwarded") };
+        client.follow(&compiled, &forward, pick, &sessions);
+        let first = forward.response.headers().modifiers().next().unwrap();
+        first.set()[0].1.to_str().unwrap().to_owned()
+    };
+    for (pick, expected) in [(0, "0"), (TOP, "1")] {
+        let mut client = Client::new();
+        assert_eq!(place(&mut client, pick), expected);
+        assert_eq!((place(&mut client, 0), place(&mut client, TOP)), (expected.to_owned(), expected.to_owned()));
+    }
 }
 
 /// A backend that is found by its name is pinned as a whole.

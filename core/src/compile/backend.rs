@@ -58,12 +58,15 @@ pub(crate) enum View {
     Mesh,
 }
 
+/// What tells backends apart; the last says that policies on traffic do not apply ([SP-8]).
+type BackendKey = (ObjectRef, u16, BackendProtocol, Option<BackendTls>, bool);
+
 /// The backends of the table under construction; equal references share one.
 #[derive(Debug)]
 pub(crate) struct Backends<'i, 'r> {
     input: &'i Input<'r>,
     list: Vec<Backend>,
-    index: BTreeMap<(ObjectRef, u16, BackendProtocol, Option<BackendTls>), BackendId>,
+    index: BTreeMap<BackendKey, BackendId>,
     policies: Policies<'r>,
     xbackends: XBackends<'r>,
     /// Backends that were referred to since they were last taken: those that policies may change.
@@ -111,7 +114,7 @@ impl<'i, 'r> Backends<'i, 'r> {
             let port = ports.iter().find(|port| port.port == i32::from(used.port) && Transport::Tcp.is(port.protocol.as_deref()))?;
             Some(port.name.as_deref().unwrap_or_default().into())
         };
-        self.policies.report(uses.clone(), port_name, status);
+        self.policies.report(uses.clone(), port_name, |object| input.has_affinity(object), status);
         status.backends = self.xbackends.report(uses);
     }
 
@@ -158,7 +161,8 @@ impl<'i, 'r> Backends<'i, 'r> {
                 self.settings(&found, speaks, applies).map_err(|(field, message)| bad(RefProblem::UnsupportedProtocol, field, message))?;
             (protocol, tls, Endpoints::Unknown)
         };
-        Ok(self.intern(found, protocol, tls, endpoints))
+        let conflict = from.view == View::Mesh && self.input.has_affinity(&found.object) && self.policies.has_session(&found.object);
+        Ok(self.intern(found, protocol, tls, endpoints, conflict))
     }
 
     /// Whether the reference is permitted, of a supported kind, and leads to an object with that port.
@@ -282,20 +286,27 @@ impl<'i, 'r> Backends<'i, 'r> {
         backend.is_some_and(|backend| matches!(&backend.endpoints, Endpoints::Known(list) if list.is_empty()))
     }
 
-    fn intern(&mut self, found: Found<'r>, protocol: BackendProtocol, tls: Option<BackendTls>, endpoints: Endpoints) -> BackendId {
-        let key = (found.object, found.port, protocol, tls);
+    fn intern(
+        &mut self,
+        found: Found<'r>,
+        protocol: BackendProtocol,
+        tls: Option<BackendTls>,
+        endpoints: Endpoints,
+        conflict: bool,
+    ) -> BackendId {
+        let key = (found.object, found.port, protocol, tls, conflict);
         if let Some(id) = self.index.get(&key) {
             return *id;
         }
         let id = BackendId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
-        let (object, port, protocol, tls) = key.clone();
+        let (object, port, protocol, tls, _) = key.clone();
         let endpoints = match endpoints {
             Endpoints::Unknown => self.input.endpoints(&object, found.service_port, Transport::speaking(protocol), &mut self.findings),
             external => external,
         };
         let (session, retry_budget) = match protocol {
-            BackendProtocol::Http1 | BackendProtocol::H2c => self.policies.traffic(&object, port),
-            BackendProtocol::Tcp | BackendProtocol::Udp => (None, None),
+            BackendProtocol::Http1 | BackendProtocol::H2c if !conflict => self.policies.traffic(&object, port),
+            _ => (None, None),
         };
         self.list.push(Backend { id, endpoints, tls, session, retry_budget, ..Backend::of(object, port, protocol) });
         self.index.insert(key, id);

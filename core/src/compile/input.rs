@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::diagnostic::ObjectRef;
 use crate::model::grant::Grants;
 use crate::model::namespace_of;
 use crate::model::pem;
@@ -55,6 +56,12 @@ impl<'r> Input<'r> {
 
     pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&'r Service> {
         self.services.get(&(namespace, name)).copied()
+    }
+
+    /// Whether the cluster itself keeps a client of a Service with one endpoint.
+    pub(crate) fn has_affinity(&self, object: &ObjectRef) -> bool {
+        let service = self.service(&object.namespace, &object.name).filter(|_| &*object.kind == "Service");
+        service.is_some_and(|service| service.spec.session_affinity.as_deref() == Some("ClientIP"))
     }
 
     pub(crate) fn backend(&self, namespace: &str, name: &str) -> Option<&'r XBackend> {

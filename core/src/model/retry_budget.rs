@@ -54,6 +54,78 @@ impl RetryBudget {
     }
 }
 
+/// Counts the requests and retries of one backend, and asks its budget. Pure: `now` is the time since any fixed moment,
+/// and must not run backwards by much. One for each backend of an instance of the gateway ([BT-2]).
+#[derive(Clone, Debug)]
+pub struct RetryWindow {
+    budget: RetryBudget,
+    requests: Window,
+    retries: Window,
+    recent_retries: Window,
+}
+
+impl RetryWindow {
+    /// A window without requests.
+    pub fn new(budget: RetryBudget) -> Self {
+        let (interval, min_interval) = (budget.interval, budget.min_interval);
+        Self { requests: Window::new(interval), retries: Window::new(interval), recent_retries: Window::new(min_interval), budget }
+    }
+
+    /// A request is sent for the first time.
+    pub fn request(&mut self, now: Duration) {
+        self.requests.add(now);
+    }
+
+    /// Whether a request may be sent again; if so, it is counted.
+    pub fn try_retry(&mut self, now: Duration) -> bool {
+        let counts =
+            RetryCounts { requests: self.requests.sum(now), retries: self.retries.sum(now), recent_retries: self.recent_retries.sum(now) };
+        let allowed = self.budget.allows(counts);
+        if allowed {
+            self.retries.add(now);
+            self.recent_retries.add(now);
+        }
+        allowed
+    }
+}
+
+const SLOTS: usize = 10;
+
+/// Counts of the last interval, in tenths of it.
+#[derive(Clone, Debug)]
+struct Window {
+    /// Microseconds of one slot.
+    width: u128,
+    /// Number of the slot that was written last, and the counts of it and those before it.
+    newest: u128,
+    slots: [u64; SLOTS],
+}
+
+impl Window {
+    fn new(interval: Duration) -> Self {
+        Self { width: interval.as_micros().div_ceil(SLOTS as u128).max(1), newest: 0, slots: [0; SLOTS] }
+    }
+
+    /// Forgets what is older than the interval.
+    fn advance(&mut self, now: Duration) {
+        let slot = now.as_micros().checked_div(self.width).unwrap_or(0).max(self.newest);
+        let passed = usize::try_from(slot.saturating_sub(self.newest)).unwrap_or(SLOTS).min(SLOTS);
+        self.slots.rotate_right(passed.min(SLOTS.saturating_sub(1)));
+        self.slots.iter_mut().take(passed).for_each(|count| *count = 0);
+        self.newest = slot;
+    }
+
+    fn add(&mut self, now: Duration) {
+        self.advance(now);
+        self.slots.iter_mut().take(1).for_each(|count| *count = count.saturating_add(1));
+    }
+
+    fn sum(&mut self, now: Duration) -> u64 {
+        self.advance(now);
+        self.slots.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +146,26 @@ mod tests {
         assert!(allows(&twenty, 0, 9, 9) && !allows(&twenty, 0, 10, 10), "below the floor always");
         assert!(allows(&budget(0, 10), 1000, 500, 9) && !allows(&budget(0, 10), 1000, 0, 10), "only the floor");
         assert!(allows(&budget(100, 0), u64::MAX, u64::MAX - 1, 0) && !allows(&budget(0, 0), u64::MAX, 0, 0));
+    }
+
+    /// [BT-2]: a thousand requests in ten seconds allow two hundred retries, and what is old is forgotten.
+    #[test]
+    fn a_window_of_time() {
+        let budget = RetryBudget { percent: 20, interval: Duration::from_secs(10), min_count: 1, min_interval: Duration::from_secs(1) };
+        let mut window = RetryWindow::new(budget);
+        let at = |n: u64| Duration::from_secs(100) + Duration::from_millis(n);
+        (0..1000).for_each(|n| window.request(at(n * 9)));
+        let allowed = (0..1000).filter(|n| window.try_retry(at(9000 + n / 10))).count();
+        assert_eq!(allowed, 200);
+        // A second later the floor allows one more, and no second one.
+        assert!(window.try_retry(at(10_200)) && !window.try_retry(at(10_200)));
+        // Requests pass out of the window; so do the retries that they allowed.
+        assert!(!window.try_retry(at(10_900)));
+        assert!(window.try_retry(at(60_000)) && !window.try_retry(at(60_050)));
+        (0..10).for_each(|_| window.request(at(60_100)));
+        assert!(window.try_retry(at(60_100)), "two of ten, and one was used");
+        assert!(!window.try_retry(at(60_100)));
+        // A clock that runs backwards forgets nothing.
+        assert!(!window.try_retry(at(0)));
     }
 }

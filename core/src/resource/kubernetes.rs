@@ -36,6 +36,9 @@ pub struct ServiceSpec {
     /// `None` for a headless Service.
     #[serde(rename = "clusterIP", skip_serializing_if = "Option::is_none")]
     pub cluster_ip: Option<String>,
+    /// `ClientIP` keeps a client with one endpoint, `None` (the default) does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_affinity: Option<String>,
     /// Ports.
     #[serde(deserialize_with = "super::null_as_default")]
     pub ports: Vec<ServicePort>,

@@ -151,6 +151,12 @@ impl<'r> Policies<'r> {
         (session, traffic.retry_budget.clone())
     }
 
+    /// Whether a policy asks for sessions of a backend.
+    pub(crate) fn has_session(&self, object: &ObjectRef) -> bool {
+        let policy = self.traffic.winner(&(object.clone(), None));
+        policy.is_some_and(|policy| policy.value.as_ref().is_ok_and(|traffic| traffic.session.is_some()))
+    }
+
     /// The findings about the policies.
     pub(crate) fn into_findings(self) -> impl Iterator<Item = Findings> {
         let tls = self.tls.list.into_iter().map(Policy::into_findings);
