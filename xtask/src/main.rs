@@ -31,6 +31,7 @@ fn check() -> Result<(), String> {
     cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], &[])?;
     cargo(&["clippy", "-p", "gatewright", "--", "-D", "warnings"], &[])?;
     cargo(&["doc", "--workspace", "--no-deps", "--all-features"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    conformance(Some("--check"))?;
     crates(&[], CRATES_DEFAULT)?;
     crates(&["--features", "yaml"], CRATES_YAML)?;
     crates(&["--features", "session"], CRATES_SESSION)?;

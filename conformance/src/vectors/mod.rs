@@ -2,6 +2,7 @@
 //! status. They are data for every language; `conformance/vectors/README.md` describes the format, and this is its
 //! reader for Rust. The examples of `examples/` are compared by the same functions.
 
+mod auth;
 mod backend_tls;
 mod connection;
 mod conversation;
@@ -18,6 +19,7 @@ use gatewright::load::{Loaded, Loader};
 use gatewright::{Compiled, compile};
 use serde::Deserialize;
 
+pub use self::auth::WantedAuth;
 pub use self::backend_tls::WantedTls;
 pub use self::connection::{Connected, WantedValidation};
 pub use self::conversation::Step;

@@ -6,6 +6,8 @@ use gatewright::resource::status::GatewayStatusAddress;
 use gatewright::{Feature, MissingServices, Options};
 use serde::Deserialize;
 
+use super::auth::extension;
+
 /// Options; what is absent has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct OptionSettings {
@@ -18,6 +20,9 @@ pub struct OptionSettings {
     addresses: Option<Vec<String>>,
     #[serde(default)]
     unavailable_ports: Vec<u16>,
+    /// ExtensionRef filters that the embedding program knows how to run, as `group/Kind namespace/name` ([F-60]).
+    #[serde(default)]
+    extensions: Vec<String>,
     /// Choices by the names of [`Options::set`], which refuses others.
     #[serde(flatten)]
     choices: BTreeMap<String, String>,
@@ -49,6 +54,7 @@ impl OptionSettings {
         }
         options.addresses = self.addresses.as_ref().map(|all| all.iter().map(|one| address(one)).collect());
         options.unavailable_ports = self.unavailable_ports.iter().copied().collect();
+        options.extensions = self.extensions.iter().map(|text| extension(text)).collect::<Result<_, _>>()?;
         self.choices.iter().try_for_each(|(name, value)| options.set(name, value))?;
         Ok(options)
     }

@@ -9,6 +9,7 @@ use gatewright::{Arrival, Authority, Decision, Pick, Request, Table, apply};
 use http::HeaderMap;
 use serde::Deserialize;
 
+use super::auth::{WantedAuth, extensions};
 use super::backend_tls::WantedTls;
 use super::differences::{Differences, fields};
 use super::status::object_name;
@@ -176,6 +177,9 @@ pub struct WantedForward {
     external: Option<String>,
     backend_tls: Option<WantedTls>,
     retry_budget: Option<WantedBudget>,
+    auth: Option<WantedAuth>,
+    /// Filters of the embedding program, all of them in the order in which they run.
+    extensions: Option<Vec<String>>,
     /// What the decision does not have.
     #[serde(default)]
     without: Vec<String>,
@@ -214,6 +218,8 @@ struct WantedSession {
 pub struct WantedRedirect {
     pub(super) status: u16,
     pub(super) location: String,
+    auth: Option<WantedAuth>,
+    extensions: Option<Vec<String>>,
     #[serde(default)]
     response_set: Vec<(String, String)>,
     #[serde(default)]
@@ -277,7 +283,7 @@ impl Asked {
                 wanted.check(got, self, headers, table, differ)?;
             }
             (Decision::Redirect(got), Answer { forward: None, redirect: Some(wanted), respond: None, .. }) => {
-                wanted.check(got, self, differ)?
+                wanted.check(got, self, headers, table, differ)?
             }
             (Decision::Respond(got), Answer { forward: None, redirect: None, respond: Some(wanted), .. }) => {
                 wanted.check(got, self, differ)?
@@ -285,6 +291,14 @@ impl Asked {
             _ => differ.0.push(format!("the answer is `{}`, expected {:?}", table.report(decision), self.expect)),
         }
         Ok(())
+    }
+
+    /// Method and fields as the client sends them.
+    fn parts(&self, headers: &HeaderMap) -> Result<http::request::Parts, String> {
+        let request = http::Request::builder().method(self.method.as_str()).body(()).map_err(|error| error.to_string())?;
+        let mut parts = request.into_parts().0;
+        parts.headers = headers.clone();
+        Ok(parts)
     }
 
     /// The rule that the request wins, if it wins one.
@@ -379,10 +393,15 @@ impl WantedForward {
             };
             differ.equal("the list of endpoints", endpoints, wanted.clone());
         }
-        let request = http::Request::builder().method(asked.method.as_str()).body(()).map_err(|error| error.to_string())?;
-        let mut parts = request.into_parts().0;
-        parts.headers = headers.clone();
-        apply::forward(got, &mut parts);
+        let mut parts = asked.parts(headers)?;
+        match self.auth.as_ref().map(WantedAuth::answered).transpose()?.flatten() {
+            Some(answer) => apply::forward_allowed(got, &answer, &mut parts),
+            None => apply::forward(got, &mut parts),
+        }
+        if let Some(wanted) = &self.auth {
+            wanted.check(got.auth.as_ref(), Some(&got.target), &asked.parts(headers)?, table, differ)?;
+        }
+        extensions(self.extensions.as_ref(), &got.extensions, differ);
         if let Some(wanted) = &self.target {
             differ.equal("the target", parts.uri.to_string().as_str(), wanted);
         }
@@ -438,6 +457,7 @@ impl WantedForward {
             let has = match without.as_str() {
                 "retry" => got.retry.is_some(),
                 "session" => got.session.is_some(),
+                "auth" => got.auth.is_some(),
                 "backend_tls" => facts.tls.is_some(),
                 "retry_budget" => facts.retry_budget.is_some(),
                 other => return Err(format!("without: `{other}`")),
@@ -449,7 +469,11 @@ impl WantedForward {
 }
 
 impl WantedRedirect {
-    fn check(&self, got: &Redirect<'_>, asked: &Asked, differ: &mut Differences) -> Result<(), String> {
+    fn check(&self, got: &Redirect<'_>, asked: &Asked, headers: &HeaderMap, table: &Table, differ: &mut Differences) -> Result<(), String> {
+        if let Some(wanted) = &self.auth {
+            wanted.check(got.auth.as_ref(), None, &asked.parts(headers)?, table, differ)?;
+        }
+        extensions(self.extensions.as_ref(), &got.extensions, differ);
         let (status, mut headers) = apply::redirect(got);
         differ.equal("the status", status.as_u16(), self.status);
         differ.field("the response's", &headers, "location", Some(&self.location));

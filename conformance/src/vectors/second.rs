@@ -10,6 +10,7 @@ use super::request::Asked;
 const OUTSIDE: &[(&str, &str)] = &[
     ("backends/shares::app-protocols", "protocols of backends but HTTP/1.1 and h2c"),
     ("backends/shares::service-import", "ServiceImports"),
+    ("filters/auth", "services that are asked first, and filters of the embedding program"),
     ("filters/headers::hop-by-hop-names", "the whole list of fields of one hop"),
     ("filters/headers::pseudo-header-name", "names that are no token"),
     ("filters/headers::unusable-values", "values that no field can have"),

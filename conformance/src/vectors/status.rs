@@ -236,6 +236,8 @@ pub struct WantedDiagnostic {
     pub object: String,
     /// Path of the field.
     pub path: Option<String>,
+    /// The field, or one that holds it.
+    pub under: Option<String>,
     /// Part of the message.
     pub contains: String,
     /// `error`, `warning` or `info`.
@@ -246,6 +248,10 @@ impl WantedDiagnostic {
     fn is(&self, got: &Diagnostic) -> bool {
         got.object.as_ref().map(object_name).as_deref() == Some(&self.object)
             && self.path.as_ref().is_none_or(|path| *path == got.path)
+            && self
+                .under
+                .as_ref()
+                .is_none_or(|under| got.path.strip_prefix(&**under).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
             && self.severity.as_ref().is_none_or(|severity| *severity == got.severity.to_string())
             && got.message.contains(&self.contains)
     }
