@@ -121,6 +121,19 @@ async fn failures_of_backends() {
     assert_eq!(tries, [4, 4, 4], "two retries, each with the body");
 }
 
+/// A budget of one retry an hour: the second one is denied, whatever the rule allows ([BT-2], [RT-9]).
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_have_a_budget() {
+    let rules = "  - {retry: {attempts: 5, codes: [500], backoff: 1ms}, backendRefs: [{name: a, port: 80}]}\n";
+    let policy = "---\napiVersion: gateway.networking.x-k8s.io/v1alpha1\nkind: XBackendTrafficPolicy\nmetadata: {name: few}\nspec:\n  targetRefs: [{group: \"\", kind: Service, name: a}]\n  retryConstraint: {budget: {percent: 0}, minRetryRate: {count: 1, interval: 1h}}\n";
+    let mut live = Live::start(&(route(rules) + policy), &[]).await;
+    for tries in [2, 1] {
+        let answer = fetch(live.address(), "GET", "h", "/status/500", &[], b"").await.unwrap();
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(std::iter::from_fn(|| live.seen.try_recv().ok()).count(), tries);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_of_one_hop_and_of_the_gateway() {
     let live = Live::start(&route("  - {backendRefs: [{name: a, port: 80}]}"), &[]).await;

@@ -71,6 +71,11 @@ impl RetryWindow {
         Self { requests: Window::new(interval), retries: Window::new(interval), recent_retries: Window::new(min_interval), budget }
     }
 
+    /// The budget.
+    pub fn budget(&self) -> &RetryBudget {
+        &self.budget
+    }
+
     /// A request is sent for the first time.
     pub fn request(&mut self, now: Duration) {
         self.requests.add(now);

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::budget::Budgets;
 use super::mirror::Mirrors;
 use super::upstream::Upstreams;
 use super::{Settings, Shared, service};
@@ -38,6 +39,7 @@ pub async fn serve(
         current: Arc::clone(&current),
         upstreams: Upstreams::new(settings.resolve.clone()),
         mirrors: Mirrors::new(),
+        budgets: Budgets::new(),
         stop: stop.clone(),
         drain: settings.drain,
     });

@@ -1,6 +1,7 @@
 //! Carrying out decisions on sockets.
 
 mod body;
+mod budget;
 mod hop;
 mod listener;
 mod mirror;
@@ -45,6 +46,7 @@ struct Shared {
     current: Arc<ArcSwap<Published>>,
     upstreams: upstream::Upstreams,
     mirrors: mirror::Mirrors,
+    budgets: budget::Budgets,
     stop: watch::Receiver<bool>,
     drain: Duration,
 }

@@ -99,6 +99,8 @@ enum Failure {
     Attempt,
     /// The timeout of the request ([TO-1]).
     Request,
+    /// The backend has had its share of retries ([RT-9]).
+    Budget,
 }
 
 /// A request on its way to a backend.
@@ -133,6 +135,10 @@ impl Exchange<'_> {
         match self.attempts(&head, &mut outgoing, deadline).await {
             Ok((response, attempt)) => self.finish(response, deadline.into_iter().chain(attempt).min()),
             Err(Failure::Request | Failure::Attempt) => self.failed(StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable),
+            Err(Failure::Budget) => {
+                tracing::debug!(backend = %self.backend.object, "no more retries for now");
+                self.failed(StatusCode::SERVICE_UNAVAILABLE, GrpcStatus::Unavailable)
+            }
             Err(Failure::Upstream(error)) => {
                 tracing::warn!(%error, backend = %self.backend.object, "the backend cannot be reached");
                 // Where retries were asked for and did not help, the backend counts as unavailable ([RT-2]).
@@ -166,16 +172,20 @@ impl Exchange<'_> {
         let retry = self.forward.retry.filter(|_| body.kept().is_some());
         let retries = retry.map_or(0, gatewright::model::retry::Retry::attempts);
         let mut attempt = 0;
+        self.shared.budgets.request(self.backend);
         loop {
             let until = self.forward.timeouts.backend_request.map(|timeout| Instant::now() + timeout);
             let result = self.attempt(head, body.take(), deadline, until).await;
             let again = match &result {
                 Ok(response) => retry.is_some_and(|retry| retry.codes().contains(&response.status().as_u16())),
                 Err(Failure::Upstream(_) | Failure::Attempt) => true,
-                Err(Failure::Request) => false,
+                Err(Failure::Request | Failure::Budget) => false,
             };
             if !again || attempt >= retries {
                 return result.map(|response| (response, until));
+            }
+            if !self.shared.budgets.try_retry(self.backend) {
+                return Err(Failure::Budget);
             }
             let pause = retry.map_or(Duration::ZERO, |retry| retry.pause(attempt, self.pick.derive(1000 + u64::from(attempt))));
             attempt += 1;
