@@ -3,6 +3,7 @@
 //! ([`oracle`], [`world`]).
 
 pub mod compare;
+pub mod invariants;
 pub mod oracle;
 pub mod report;
 pub mod suite;

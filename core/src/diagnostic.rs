@@ -4,7 +4,7 @@
 //! Diagnostics stand beside the status conditions: conditions are what a controller writes back, diagnostics
 //! are what the author of a manifest reads.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -45,11 +45,22 @@ impl ObjectRef {
 /// `Kind/namespace/name`, or `Kind/name` for cluster-scoped kinds.
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = OneLine(f);
         if self.namespace.is_empty() {
-            write!(f, "{}/{}", self.kind, self.name)
+            write!(line, "{}/{}", self.kind, self.name)
         } else {
-            write!(f, "{}/{}/{}", self.kind, self.namespace, self.name)
+            write!(line, "{}/{}/{}", self.kind, self.namespace, self.name)
         }
+    }
+}
+
+/// Writes control characters escaped: whatever a manifest holds, a log gets one line and no commands for a terminal
+/// ([R-O1]).
+struct OneLine<'f, 'b>(&'f mut fmt::Formatter<'b>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| if c.is_control() { write!(self.0, "{}", c.escape_debug()) } else { self.0.write_char(c) })
     }
 }
 
@@ -259,6 +270,7 @@ impl Diagnostic {
 /// `file:line:column: severity[code]: object: path: message (found …, expected …); outcome; help`, one line.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = OneLine(f);
         if let Some(position) = &self.position {
             write!(f, "{position}: ")?;
         }

@@ -3,6 +3,8 @@
 mod shrink;
 mod table;
 
+pub(crate) use table::place;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -68,7 +68,7 @@ pub(super) fn decided(table: &Table, request: &WorldRequest) -> Result<Outcome, 
     Ok(Outcome { winner, then })
 }
 
-fn place(table: &Table, place: &Place) -> Option<gatewright::Place> {
+pub(crate) fn place(table: &Table, place: &Place) -> Option<gatewright::Place> {
     match place {
         Place::Port { gateway, port } => at_port(table, gateway, *port, false),
         Place::Service { client, service, port } => {

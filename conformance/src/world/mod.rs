@@ -38,6 +38,13 @@ impl Random {
         &list[self.below(list.len())]
     }
 
+    /// Puts a list into another order.
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
+        for n in (1..list.len()).rev() {
+            list.swap(n, self.below(n + 1));
+        }
+    }
+
     /// A text of a list; mostly the first ones are the ordinary ones.
     fn text(&mut self, list: &[&str]) -> String {
         (*self.of(list)).to_owned()
