@@ -4,7 +4,8 @@
 //! Data flows one way, and the modules are in that order:
 //!
 //! 1. [`resource`]: what users write, one to one with the CRDs. Manifests come in through `load` (feature `yaml`).
-//! 2. [`model`]: what is valid. [`compile`] goes from 1 to 3 by way of it, and reports with [`diagnostic`].
+//! 2. [`model`]: what is valid. [`compile`] goes from 1 to 3 by way of it, and reports with [`diagnostic`],
+//!    what the API server would reject by the API's own sentence.
 //! 3. [`table`]: what is fast. A [`Table`] is immutable, shared between threads, cheap to clone.
 //! 4. [`Table::decide`] takes a [`Request`] and a [`Pick`] and gives a [`Decision`], plain data with small ids;
 //!    [`Table::decide_connection`] does it for connections and flows; [`Table::explain`] says why; [`report`] turns

@@ -34,39 +34,39 @@ pub(crate) fn check(wanted: &[GatewaySpecAddress], input: &Input<'_>, findings: 
         let type_ = one.type_.as_deref().unwrap_or(IP);
         let value = one.value.as_deref().filter(|value| !value.is_empty());
         let unsupported = if !matches!(type_, IP | "Hostname") {
-            Some(format!("{path}.type: addresses of type `{type_}` are not supported, expected IPAddress or Hostname"))
+            Some((format!("{path}.type"), format!("addresses of type `{type_}` are not supported, expected IPAddress or Hostname")))
         } else if value.is_some() && !features.contains(Feature::GatewayStaticAddresses) {
-            Some(format!("{path}.value: {} is not supported here", Feature::GatewayStaticAddresses))
+            Some((format!("{path}.value"), format!("{} is not supported here", Feature::GatewayStaticAddresses)))
         } else {
             None
         };
-        if let Some(message) = unsupported {
-            findings.error(Code::UnsupportedValue, path, message.clone());
-            addresses.unsupported.get_or_insert(message);
+        if let Some((at, message)) = unsupported {
+            addresses.unsupported.get_or_insert_with(|| format!("{at}: {message}"));
+            findings.error(Code::UnsupportedValue, at, message);
             continue;
         }
         let of_type = || pool.into_iter().flatten().filter(|address| address.type_.as_deref().unwrap_or(IP) == type_);
         let found = match value {
             None if !features.contains(Feature::GatewayAddressEmpty) => {
-                Err(("AddressNotAssigned", format!("{path}: {} is not supported here", Feature::GatewayAddressEmpty)))
+                Err(("AddressNotAssigned", path, format!("{} is not supported here", Feature::GatewayAddressEmpty)))
             }
             // Any address of the type.
             None if pool.is_none() => continue,
-            None => of_type().next().map(typed).ok_or_else(|| ("AddressNotAssigned", format!("{path}: no {type_} is left to give"))),
+            None => of_type().next().map(typed).ok_or_else(|| ("AddressNotAssigned", path, format!("no {type_} is left to give"))),
             Some(value) => {
                 let usable = match pool {
                     Some(_) => of_type().any(|address| address.value == value),
                     None => type_ != IP || value.parse::<std::net::IpAddr>().is_ok(),
                 };
                 let address = GatewayStatusAddress { type_: Some(type_.to_owned()), value: value.to_owned() };
-                if usable { Ok(address) } else { Err(("AddressNotUsable", format!("{path}.value: `{value}` cannot be used"))) }
+                if usable { Ok(address) } else { Err(("AddressNotUsable", format!("{path}.value"), format!("`{value}` cannot be used"))) }
             }
         };
         match found {
             Ok(address) => addresses.assigned.push(address),
-            Err((reason, message)) => {
-                findings.error(Code::UnsupportedValue, path, message.clone());
-                addresses.unusable.get_or_insert((reason, message));
+            Err((reason, at, message)) => {
+                addresses.unusable.get_or_insert_with(|| (reason, format!("{at}: {message}")));
+                findings.error(Code::UnsupportedValue, at, message);
             }
         }
     }

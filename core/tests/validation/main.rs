@@ -96,3 +96,33 @@ spec:
     let wanted = [("/sound", 200), ("/bad", 404), ("/no-port", 500), ("/sound/guarded", 500)];
     assert_eq!(wanted.map(|(target, _)| (target, answer(&compiled.table, target))), wanted);
 }
+
+/// Empty, absent and null ([R-6], [R-7]): what is said of each, with the paths of what would be rejected.
+#[test]
+fn empty_absent_and_null() {
+    for (kind, spec, wanted) in [
+        ("HTTPRoute", "{}", &[][..]),
+        ("HTTPRoute", "{rules: null, hostnames: null, parentRefs: null}", &[]),
+        ("HTTPRoute", "{rules: []}", &["spec.rules"]),
+        ("HTTPRoute", "{hostnames: [], rules: [{matches: [], filters: [], backendRefs: []}]}", &[]),
+        ("HTTPRoute", "{rules: [{matches: null, backendRefs: null, timeouts: null}]}", &[]),
+        // Each default by itself ([R-5]).
+        ("HTTPRoute", "{rules: [{matches: [{path: {type: Exact}}, {path: {value: /a}}, {path: {}}]}]}", &[]),
+        ("GRPCRoute", "{rules: []}", &[]),
+        ("GRPCRoute", "{rules: [{matches: [{}]}]}", &[]),
+        ("HTTPRoute", "{parentRefs: [{name: a, group: ''}]}", &[]),
+        ("HTTPRoute", "{parentRefs: [{name: a, namespace: null, sectionName: null, port: null}]}", &[]),
+        (
+            "HTTPRoute",
+            "{parentRefs: [{name: a, namespace: '', sectionName: ''}]}",
+            &["spec.parentRefs[0].namespace", "spec.parentRefs[0].sectionName"],
+        ),
+    ] {
+        let text = format!("apiVersion: gateway.networking.k8s.io/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n");
+        let loaded = load_text("t", &text);
+        assert!(loaded.diagnostics.is_empty(), "{text}{:#?}", loaded.diagnostics);
+        let compiled = compile(&loaded.resources, &Options::default());
+        let rejected: Vec<_> = compiled.diagnostics.iter().filter(|d| d.code == Code::Rejected).map(|d| d.path.as_str()).collect();
+        assert_eq!(rejected, wanted, "{text}");
+    }
+}
