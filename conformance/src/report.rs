@@ -10,7 +10,7 @@ use gatewright::Feature;
 use serde::{Deserialize, Serialize};
 
 use crate::suite::{CaseResult, Totals};
-use crate::vectors::{self, Vector};
+use crate::vectors::{self, Vector, second};
 
 /// An entry of `rules.yaml`.
 #[derive(Debug, Deserialize)]
@@ -144,6 +144,7 @@ fn head(out: &mut String, rules: &[Rule], ran: &[Ran<'_>], upstream: &[Upstream]
     let cited: BTreeSet<&str> = ran.iter().flat_map(|ran| &ran.vector.rules).map(String::as_str).collect();
     let checks: usize = ran.iter().map(|ran| ran.vector.checks()).sum();
     let passing = ran.iter().filter(|ran| ran.wrong.is_empty()).count();
+    let asked = ran.iter().filter(|ran| second::is_asked(ran.vector)).count();
     let sum = |count: fn(&Upstream) -> usize| upstream.iter().map(count).sum::<usize>();
     let _ = write!(
         out,
@@ -154,6 +155,7 @@ Written by `cargo xtask conformance`; `cargo xtask check` fails when it is stale
 | What | Number | Pass |
 |---|---|---|
 | [Vectors](conformance/vectors/README.md) of our own | {} with {checks} checks | {passing} |
+| Of these with a second opinion of the oracle, which shares no code with the table | {asked} | |
 | Rules that vectors show | {} of {} | |
 | Cases of the upstream suite | {} | {} |
 

@@ -159,7 +159,8 @@ fn certificate(resources: &Resources, owner: Owner<'_>, to: &SecretObjectReferen
         return Some("RefNotPermitted");
     }
     let secret = resources.secrets.iter().find(|s| name_of(&s.metadata) == (namespace, to.name.as_str()));
-    let whole = secret.is_some_and(|s| s.string_data.contains_key("tls.crt") && s.string_data.contains_key("tls.key"));
+    let whole =
+        secret.is_some_and(|s| ["tls.crt", "tls.key"].iter().all(|key| s.string_data.contains_key(*key) || s.data.contains_key(*key)));
     ((group, kind) != ("", "Secret") || !whole).then_some("InvalidCertificateRef")
 }
 

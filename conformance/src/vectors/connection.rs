@@ -150,14 +150,44 @@ impl Connected {
     }
 
     fn find(&self, place: &Place, table: &Table) -> Result<Option<gatewright::Place>, String> {
-        let at = Place {
-            gateway: self.gateway.clone().or_else(|| place.gateway.clone()),
-            port: self.port.or(place.port),
+        self.own_place().or(place).find(table, self.transport == Transport::Udp)
+    }
+
+    /// What it says itself about where it arrives.
+    pub(super) fn own_place(&self) -> Place {
+        Place {
+            gateway: self.gateway.clone(),
+            port: self.port,
             authority: None,
-            service: self.service.clone().or_else(|| place.service.clone()),
-            client: self.client.clone().or_else(|| place.client.clone()),
-        };
-        at.find(table, self.transport == Transport::Udp)
+            service: self.service.clone(),
+            client: self.client.clone(),
+        }
+    }
+
+    /// Whether an answer of the oracle is the wanted one.
+    pub(super) fn agrees(&self, listener: Option<&str>, then: &str) -> bool {
+        let WantedConnection { http, forward, reject, .. } = &self.expect;
+        match (http, forward, reject) {
+            (Some(wanted), None, None) => {
+                let chosen = listener.and_then(|listener| listener.rsplit(' ').next());
+                then == "HTTP" && chosen == wanted.listener.as_deref()
+            }
+            (None, Some(wanted), None) => {
+                let backend = then.strip_prefix("forwarded to ").and_then(|rest| rest.split([' ', ',']).next());
+                let tls = match wanted.tls.as_deref() {
+                    None => "",
+                    Some("passthrough") => "passed through",
+                    Some("terminate") => "terminated",
+                    Some(none) => none,
+                };
+                backend == Some(&*wanted.backend) && then.ends_with(tls)
+            }
+            (None, None, Some(wanted)) => match then.strip_prefix("rejected: ") {
+                Some(reason) => wanted.reason.as_ref().is_none_or(|wanted| wanted == reason),
+                None => false,
+            },
+            _ => false,
+        }
     }
 
     /// The rule that wins, if one does.

@@ -328,16 +328,20 @@ impl Asked {
         }))
     }
 
-    /// Where it arrives; none when the traffic of a mesh passes through.
-    fn arrival<'a>(&'a self, place: &Place, table: &Table) -> Result<Option<Arrival<'a>>, String> {
-        let own = Place {
+    /// What it says itself about where it arrives.
+    pub(super) fn own_place(&self) -> Place {
+        Place {
             gateway: self.gateway.clone(),
             port: self.port,
             authority: None,
             service: self.service.clone(),
             client: self.client.clone(),
-        };
-        Ok(own.or(place).find(table, false)?.map(|place| Arrival { place, sni: self.sni.as_deref(), listener: None }))
+        }
+    }
+
+    /// Where it arrives; none when the traffic of a mesh passes through.
+    fn arrival<'a>(&'a self, place: &Place, table: &Table) -> Result<Option<Arrival<'a>>, String> {
+        Ok(self.own_place().or(place).find(table, false)?.map(|place| Arrival { place, sni: self.sni.as_deref(), listener: None }))
     }
 }
 
