@@ -53,6 +53,7 @@ fn conformance(flag: Option<&str>) -> Result<(), String> {
 fn long() -> Result<(), String> {
     let compare = ["run", "--release", "-p", "gatewright-conformance", "--bin", "compare", "--", "--requests", "10000000"];
     cargo(&compare, &[])?;
+    cargo(&["run", "--release", "-p", "gatewright-conformance", "--bin", "compare", "--", "--invariants", "200000"], &[])?;
     cargo(&["bench", "-p", "gatewright-benches"], &[])?;
     fuzz("300")
 }
