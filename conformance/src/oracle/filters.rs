@@ -125,7 +125,10 @@ fn allows(entry: &str, origin: &str) -> bool {
     };
     let (Some(entry), Some(origin)) = (parts(entry), parts(origin)) else { return false };
     let hosts = match entry.1.split_first() {
-        Some((star, suffix)) if star == "*" => origin.1.len() > suffix.len() && origin.1.ends_with(suffix),
+        // One or more whole labels stand for the star ([R-M3]).
+        Some((star, suffix)) if star == "*" => {
+            origin.1.len() > suffix.len() && origin.1.ends_with(suffix) && !origin.1.contains(&String::new())
+        }
         _ => entry.1 == origin.1,
     };
     (entry.0, entry.2) == (origin.0, origin.2) && hosts

@@ -91,8 +91,15 @@ impl Connected {
 pub type Fields = BTreeMap<String, Vec<String>>;
 
 /// What every backend of a small world answers with: what response filters have something to do with.
-pub const BACKEND_RESPONSE: [(&str, &str); 5] =
-    [("x", "backend"), ("y", "one"), ("y", "two"), ("access-control-allow-origin", "https://backend.example"), ("vary", "accept")];
+pub const BACKEND_RESPONSE: [(&str, &str); 7] = [
+    ("x", "backend"),
+    ("y", "one"),
+    ("y", "two"),
+    ("access-control-allow-origin", "https://backend.example"),
+    ("access-control-allow-credentials", "true"),
+    ("access-control-expose-headers", "of-backend"),
+    ("vary", "accept"),
+];
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

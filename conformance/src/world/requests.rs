@@ -154,7 +154,17 @@ fn host(random: &mut Random, hostnames: [Option<&str>; 2]) -> String {
 
 /// What a browser adds, for a preflight or an ordinary request.
 fn origin(random: &mut Random, request: &mut WorldRequest) {
-    let origins = ["https://a.com", "https://x.a.com", "https://b.x.a.com", "http://a.com:8080", "https://a.com:443", "null", "http://y"];
+    let origins = [
+        "https://a.com",
+        "https://x.a.com",
+        "https://b.x.a.com",
+        "http://a.com:8080",
+        "https://a.com:443",
+        "https://.a.com",
+        "https://xa.com",
+        "null",
+        "http://y",
+    ];
     request.headers.push(("Origin".into(), random.text(&origins)));
     if random.one_in(3) {
         request.method = "OPTIONS".to_owned();

@@ -401,11 +401,12 @@ fn cors(field: &resource::Cors, path: &str) -> Result<Cors, Invalid> {
             }
         }
     };
-    // A star may stand beside other names here (the API server allows it); it says all ([C-6]): with credentials it
-    // would be a field of that name, and only the other names are left.
+    // A star may stand beside other names here (the API server allows it): it says all, but with credentials it would be
+    // a field of that name, and the other names are left ([C-6]).
     let credentials = field.allow_credentials.unwrap_or(false);
     let (stars, named): (Vec<String>, Vec<String>) = field.expose_headers.iter().cloned().partition(|name| name == "*");
-    let expose = if stars.is_empty() || credentials { names(&named, "exposeHeaders")? } else { CorsList::Any };
+    let by_name = stars.is_empty() || (credentials && !named.is_empty());
+    let expose = if by_name { names(&named, "exposeHeaders")? } else { CorsList::Any };
     let max_age = field.max_age.unwrap_or(5);
     Ok(Cors {
         origins: origins.into(),
