@@ -208,7 +208,7 @@ fn a_policy_that_cannot_be_honoured() {
             "{name: web, port: 443}",
             "gw: Accepted=TargetNotFound ResolvedRefs",
         ),
-        (r#"{group: "", kind: Service, name: web, sectionName: dns}"#, "{name: web, port: 443}", ""),
+        (r#"{group: "", kind: Service, name: web, sectionName: dns}"#, "{name: web, port: 443}", "gw: Accepted=Invalid ResolvedRefs"),
     ] {
         let compiled = compiled(&(route(&[backends]) + &policy("p", target, GOOD)));
         assert_eq!(status(&compiled, "p").join(""), expected, "{target}");

@@ -92,8 +92,8 @@ impl<V> Policy<'_, V> {
     ) -> impl Iterator<Item = (&'p Target, &'p Outcome)> {
         let is_used = |(object, section): &Target, outcome: &Outcome| {
             used.iter().filter(|one| one.object == *object).any(|one| match section {
-                // A port that the target does not have is still asked of it by name.
-                Some(section) if !matches!(outcome, Outcome::Refused("TargetNotFound", _)) => {
+                // A port that the target does not have, or that no TLS can be spoken to, is still asked of it by name ([TP-7]).
+                Some(section) if !matches!(outcome, Outcome::Refused("TargetNotFound" | "Invalid", _)) => {
                     port_name(one).is_none_or(|name| name == *section)
                 }
                 _ => true,
