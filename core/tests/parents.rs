@@ -219,6 +219,51 @@ fn connections() {
     assert!(matches!(table.decide(&request, Pick(0)), Decision::Respond(respond) if respond.reason.as_str() == "NoListener"));
 }
 
+/// [L-24]: the server name chooses among HTTPS and TLS listeners, the host is compared with HTTPS listeners only.
+#[test]
+fn hosts_of_a_tls_port() {
+    let https = |name: &str, host: &str| {
+        format!("{{name: {name}, port: 443, protocol: HTTPS, hostname: '{host}', tls: {{certificateRefs: [{{name: c}}]}}}}")
+    };
+    let listeners = [
+        https("wild", "*.a.com"),
+        https("other", "b.com"),
+        "{name: raw, port: 443, protocol: TLS, hostname: raw.a.com, tls: {mode: Passthrough}}".to_owned(),
+        "{name: alone, port: 443, protocol: TLS, hostname: raw.org, tls: {mode: Passthrough}}".to_owned(),
+    ];
+    let route = "---\nHTTPRoute\nmetadata: {name: r}\nspec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: s, port: 80}]}]}\n";
+    let compiled = compiled(&format!("{}{route}", gateway(&listeners.join(", "))));
+    let table = &compiled.table;
+    let port = table.find_port(table.gateways()[0].id, 443).unwrap().id;
+    for (sni, host, expected) in [
+        ("x.a.com", "x.a.com", "Forward"),
+        // Its own listener passes through, but of the HTTPS ones the wildcard's is the best for it.
+        ("x.a.com", "raw.a.com", "Forward"),
+        ("x.a.com", "b.com", "Misdirected"),
+        ("b.com", "raw.a.com", "Misdirected"),
+        ("x.a.com", "raw.org", "NoListener"),
+        // Whoever passes through has no requests here.
+        ("raw.a.com", "raw.a.com", "Misdirected"),
+        ("raw.org", "raw.org", "NoListener"),
+    ] {
+        let headers: &[(&str, &str)] = &[];
+        let request = Request {
+            arrival: Arrival::with_sni(port, sni),
+            method: "GET",
+            scheme: None,
+            authority: Authority::Given(host.as_bytes()),
+            target: b"/",
+            headers,
+        };
+        let found = match table.decide(&request, Pick(0)) {
+            Decision::Forward(_) => "Forward",
+            Decision::Respond(respond) => respond.reason.as_str(),
+            _ => "else",
+        };
+        assert_eq!(found, expected, "{sni} {host}");
+    }
+}
+
 const MESH: &str = "
 Service
 metadata: {name: echo, namespace: shop}
