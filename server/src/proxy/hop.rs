@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -14,66 +14,21 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
-/// Fields that a client must not have removed by naming them in `Connection` ([R-F5]).
-const PROTECTED: [HeaderName; 13] = [
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::TRANSFER_ENCODING,
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::CONTENT_TYPE,
-    header::ORIGIN,
-    FORWARDED_FOR,
-    FORWARDED_HOST,
-    FORWARDED_PROTO,
-    header::FORWARDED,
-    REAL_IP,
-    CLIENT_CERT,
-];
-
-/// Takes the fields of one hop out of a request; gives the protocol of an upgrade that may pass: WebSocket only. An
-/// upgrade to HTTP/2 would be a tunnel past every rule ([R-F6]).
-pub(super) fn strip_request(headers: &mut HeaderMap, method: &Method, version: Version) -> Result<Option<HeaderValue>, StatusCode> {
-    let upgrade = match headers.get(header::UPGRADE) {
-        Some(protocol)
-            if version == Version::HTTP_11
-                && method == Method::GET
-                && protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
-                && names(headers).any(|n| n == header::UPGRADE) =>
-        {
-            Some(protocol.clone())
-        }
-        _ => None,
-    };
-    let trailers = headers.get_all(header::TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    let named: Vec<HeaderName> = names(headers).collect();
-    if named.iter().any(|name| PROTECTED.contains(name)) {
-        return Err(StatusCode::BAD_REQUEST);
-    }
-    strip(headers, &named);
-    headers.remove(header::PROXY_AUTHORIZATION);
-    if trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    }
-    Ok(upgrade)
+/// The protocol of an upgrade that may pass: WebSocket only. An upgrade to HTTP/2 would be a tunnel past every rule
+/// ([R-F6]). All other fields of one hop are taken out by `apply::forward`.
+pub(super) fn upgrade(headers: &HeaderMap, method: &Method, version: Version) -> Option<HeaderValue> {
+    let protocol = headers.get(header::UPGRADE)?;
+    let passes = version == Version::HTTP_11
+        && method == Method::GET
+        && protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
+        && names(headers).any(|name| name == header::UPGRADE);
+    passes.then(|| protocol.clone())
 }
 
 /// Takes the fields of one hop out of a response.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = names(headers).collect();
-    strip(headers, &named);
-}
-
-fn names(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
-    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-}
-
-fn strip(headers: &mut HeaderMap, named: &[HeaderName]) {
-    for name in named {
-        headers.remove(name);
-    }
-    for name in [
+    let of_one_hop = [
         header::CONNECTION,
         KEEP_ALIVE,
         PROXY_CONNECTION,
@@ -82,9 +37,15 @@ fn strip(headers: &mut HeaderMap, named: &[HeaderName]) {
         header::TRANSFER_ENCODING,
         header::UPGRADE,
         HTTP2_SETTINGS,
-    ] {
+    ];
+    for name in named.iter().chain(&of_one_hop) {
         headers.remove(name);
     }
+}
+
+fn names(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
 }
 
 /// Says who asked for what; what the client says of itself is not believed ([R-F7]).
@@ -115,33 +76,27 @@ mod tests {
     }
 
     #[test]
-    fn strips_fields_of_one_hop() {
-        let mut of = headers(&[
-            ("connection", "close, X-Hop"),
-            ("x-hop", "1"),
-            ("te", "gzip"),
-            ("keep-alive", "5"),
-            ("x-kept", "1"),
-            ("upgrade", "h2c"),
-        ]);
-        assert_eq!(strip_request(&mut of, &Method::GET, Version::HTTP_11), Ok(None));
-        assert_eq!(of, headers(&[("x-kept", "1")]));
-        let mut of = headers(&[("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "x")]);
-        assert_eq!(strip_request(&mut of, &Method::GET, Version::HTTP_11), Ok(None));
-        assert!(of.is_empty(), "{of:?}");
-        let mut of = headers(&[("connection", "upgrade"), ("upgrade", "WebSocket")]);
-        assert_eq!(strip_request(&mut of, &Method::GET, Version::HTTP_11), Ok(Some(HeaderValue::from_static("WebSocket"))));
-        let mut of = headers(&[("te", "trailers")]);
-        assert_eq!(strip_request(&mut of, &Method::POST, Version::HTTP_2), Ok(None));
-        assert_eq!(of, headers(&[("te", "trailers")]));
+    fn only_web_socket_may_upgrade() {
+        for (list, method, version, expected) in [
+            (&[("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket")][..], Method::GET, Version::HTTP_11, true),
+            (&[("connection", "upgrade"), ("upgrade", "websocket")], Method::POST, Version::HTTP_11, false),
+            (&[("connection", "upgrade"), ("upgrade", "websocket")], Method::GET, Version::HTTP_2, false),
+            (&[("upgrade", "websocket")], Method::GET, Version::HTTP_11, false),
+            (
+                &[("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "x")],
+                Method::GET,
+                Version::HTTP_11,
+                false,
+            ),
+        ] {
+            assert_eq!(upgrade(&headers(list), &method, version).is_some(), expected, "{list:?} {method} {version:?}");
+        }
     }
 
     #[test]
-    fn nominating_a_protected_field_is_refused() {
-        for name in ["Authorization", "host", "X-Forwarded-For", "cookie"] {
-            let mut of = HeaderMap::new();
-            of.insert("connection", HeaderValue::from_str(name).unwrap());
-            assert_eq!(strip_request(&mut of, &Method::GET, Version::HTTP_11), Err(StatusCode::BAD_REQUEST), "{name}");
-        }
+    fn responses_lose_fields_of_one_hop() {
+        let mut of = headers(&[("connection", "close, X-Hop"), ("x-hop", "1"), ("keep-alive", "5"), ("x-kept", "1")]);
+        strip_response(&mut of);
+        assert_eq!(of, headers(&[("x-kept", "1")]));
     }
 }

@@ -26,10 +26,7 @@ pub(super) async fn answer(shared: Arc<Shared>, key: Arc<PortKey>, peer: SocketA
         .authority()
         .map(|a| a.as_str().as_bytes().to_vec())
         .or_else(|| parts.headers.get(header::HOST).map(|h| h.as_bytes().to_vec()));
-    let upgrade = match hop::strip_request(&mut parts.headers, &parts.method, parts.version) {
-        Ok(upgrade) => upgrade,
-        Err(status) => return plain(status),
-    };
+    let upgrade = hop::upgrade(&parts.headers, &parts.method, parts.version);
     hop::set_forwarded(&mut parts.headers, peer.ip(), host.as_deref());
     // One table for the whole request, whatever is published meanwhile.
     let published = shared.current.load_full();
