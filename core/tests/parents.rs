@@ -331,6 +331,28 @@ fn services_as_parents() {
     assert_eq!(accepted, ["Accepted", "UnsupportedValue"]);
 }
 
+/// [L-27]: a route counts once however often it names a listener, also without a backend that is there, but not
+/// when no rule of it can be used.
+#[test]
+fn attached_routes_are_accepted_ones() {
+    let route = |name: &str, parents: &str, rule: &str| {
+        format!("---\nHTTPRoute\nmetadata: {{name: {name}}}\nspec: {{parentRefs: [{parents}], rules: [{{{rule}}}]}}\n")
+    };
+    let text = [
+        gateway("{name: l, port: 80, protocol: HTTP}"),
+        route("twice", "{name: gw}, {name: gw, sectionName: l}", "backendRefs: [{name: s, port: 80}]"),
+        route("nowhere", "{name: gw}", "backendRefs: [{kind: Nonsense, name: s, port: 80}]"),
+        route("invalid", "{name: gw}", "matches: [{path: {type: RegularExpression, value: '('}}]"),
+        route("elsewhere", "{name: gw, sectionName: other}", "backendRefs: [{name: s, port: 80}]"),
+    ]
+    .concat();
+    let compiled = compiled(&text);
+    assert_eq!(compiled.status.gateways[0].status.listeners[0].attached_routes, 2);
+    let accepted: Vec<_> =
+        compiled.status.http_routes.iter().map(|route| reason(&route.status.parents[0].conditions, "Accepted")).collect();
+    assert_eq!(accepted, ["NoMatchingParent", "UnsupportedValue", "Accepted", "Accepted"]);
+}
+
 /// [N-1]: a route attaches to every default Gateway that it does not name.
 #[test]
 fn default_gateways() {
