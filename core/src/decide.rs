@@ -14,7 +14,7 @@ use crate::options::{AliasHeaders, HostnameFallback, Preflights, Reading, Redire
 use crate::request::{Authority, Headers, Pick, Place, Request};
 use crate::session::{Choice, Sessions};
 use crate::table::rule::{RuleData, Share};
-use crate::table::{Endpoints, ListenerId, MatchId, PortId, PortProtocol, RuleId, Table};
+use crate::table::{ANY_PORT, Endpoints, ListenerId, MatchId, PortId, PortProtocol, RuleId, Table};
 
 // Statics, because a borrow of them outlives the call.
 static ORIGIN: HeaderName = header::ORIGIN;
@@ -207,7 +207,10 @@ impl Table {
                 let port = listener.and_then(|listener| self.port(listener.port)).map_or(0, |port| port.number);
                 (listener.and_then(|listener| listener.protocol.scheme()).unwrap_or(Scheme::Http), port)
             }
-            Parent::Service(id) => (Scheme::Http, self.frontend(id).map_or(0, |frontend| frontend.port)),
+            Parent::Service(id) => {
+                let port = self.frontend(id).map(|frontend| frontend.port).filter(|port| *port != ANY_PORT);
+                (Scheme::Http, port.unwrap_or(Scheme::Http.default_port()))
+            }
         }
     }
 

@@ -139,7 +139,7 @@ impl Table {
             Parent::Service(id) => {
                 let frontend = self.frontend(id)?;
                 let clients = frontend.consumer.as_deref().map(|namespace| format!(" for clients of `{namespace}`"));
-                Some(format!("{}:{}{}", frontend.service, frontend.port, clients.unwrap_or_default()))
+                Some(format!("{}{}{}", frontend.service, frontend.port_suffix(), clients.unwrap_or_default()))
             }
         }
     }

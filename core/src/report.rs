@@ -396,7 +396,7 @@ impl Table {
             gateway: gateway.map(|g| format!("{}/{}", g.object.namespace, g.object.name)).unwrap_or_default(),
             listener: listener.map(|l| l.name.to_string()).unwrap_or_default(),
             listener_set: listener.filter(|l| &*l.owner.kind == "ListenerSet").map(|l| format!("{}/{}", l.owner.namespace, l.owner.name)),
-            service: frontend.map(|f| format!("{}/{}:{}", f.service.namespace, f.service.name, f.port)),
+            service: frontend.map(|f| format!("{}/{}{}", f.service.namespace, f.service.name, f.port_suffix())),
             route: self.route(matched.route).map(|r| r.object.clone()).unwrap_or_default(),
             rule: rule.map(|r| r.index).unwrap_or_default(),
             rule_name: rule.and_then(|r| r.name.as_deref().map(str::to_owned)),

@@ -331,6 +331,41 @@ fn services_as_parents() {
     assert_eq!(accepted, ["Accepted", "UnsupportedValue"]);
 }
 
+/// A Service that is only assumed to exist has every port, as far as a route does not name one.
+#[test]
+fn assumed_services_as_parents() {
+    let text = "
+HTTPRoute
+metadata: {name: any, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: cart}]
+  rules: [{filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplaceFullPath, replaceFullPath: /any}}}]}]
+---
+HTTPRoute
+metadata: {name: one, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: cart, port: 81}]
+  rules: [{backendRefs: [{name: cart-v1, port: 80}]}]
+";
+    let compiled = compiled(text);
+    let table = &compiled.table;
+    let decide = |port: u16| {
+        let frontend = table.find_frontend("client", "shop", "cart", port).unwrap();
+        let headers: &[(&str, &str)] = &[];
+        let arrival = Arrival::at(frontend.id);
+        let authority = Authority::Given(b"cart");
+        let request = Request { arrival, method: "GET", scheme: None, authority, target: b"/", headers };
+        table.report(&table.decide(&request, Pick(0))).to_string()
+    };
+    assert_eq!(decide(80), "redirect 302 to http://cart/any (HTTPRoute/shop/any rule 0)");
+    assert_eq!(decide(8080), "redirect 302 to http://cart/any (HTTPRoute/shop/any rule 0)");
+    assert_eq!(decide(81), "forward to shop/cart-v1:80, cart/ (HTTPRoute/shop/one rule 0)");
+    assert!(table.find_frontend("client", "shop", "other", 80).is_none());
+    // For a controller what is not there does not exist, and gets no word.
+    let strict = compiled_with(text, |options| options.missing_services = MissingServices::NotFound);
+    assert!(strict.table.frontends().is_empty() && strict.status.http_routes.is_empty());
+}
+
 /// [L-27]: a route counts once however often it names a listener, also without a backend that is there, but not
 /// when no rule of it can be used.
 #[test]

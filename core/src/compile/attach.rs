@@ -110,7 +110,7 @@ pub(crate) fn attach<'r>(
                             Ok(frontends) => (frontends, None),
                             Err((reason, message)) => {
                                 findings.error(Code::NotAttached, path.clone(), message.clone());
-                                (BTreeSet::new(), Some((reason, message)))
+                                (BTreeSet::new(), Some((reason, format!("{path}: {message}"))))
                             }
                         };
                         attachments.push(Attachment {

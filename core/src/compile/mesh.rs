@@ -10,6 +10,9 @@ use crate::resource::kubernetes::ServicePort;
 use crate::resource::meta::ParentReference;
 use crate::table::RouteKind;
 
+/// Stands for every port of a Service whose ports are not known.
+pub(crate) use crate::table::ANY_PORT;
+
 /// Namespace and name of a Service, its port, and the namespace whose clients it is for; `None` is for all
 /// ([A-21]).
 pub(crate) type FrontendKey<'r> = (&'r str, &'r str, u16, Option<&'r str>);
@@ -49,7 +52,8 @@ pub(crate) fn frontends<'r>(
             };
             service.spec.ports.iter().filter(named).filter_map(|port| u16::try_from(port.port).ok()).collect()
         }
-        // Of an assumed Service only the port that is written is known.
+        // Of an assumed Service only the port that is written is known; without one it is any.
+        None if parent.port.is_none() && section.is_none() => vec![ANY_PORT],
         None => parent.port.and_then(|port| u16::try_from(port).ok()).into_iter().collect(),
     };
     if ports.is_empty() {

@@ -3,7 +3,7 @@
 use super::backend::Backend;
 use super::host_index::HostIndex;
 use super::ids::{BackendId, FrontendId, GatewayId, ListenerId, MatchId, PortId, RouteId, RuleId};
-use super::parent::{FrontendInfo, GatewayInfo, ListenerInfo, PortInfo, PortProtocol};
+use super::parent::{ANY_PORT, FrontendInfo, GatewayInfo, ListenerInfo, PortInfo, PortProtocol};
 use super::route_index::{HttpRoutes, MatchData};
 use super::rule::RuleData;
 use crate::canonical::KnownFields;
@@ -208,12 +208,13 @@ impl Table {
     /// the producer routes of the Service ([A-21]). `None` when there is no route: the traffic passes through
     /// unmodified ([A-22]).
     pub fn find_frontend(&self, client_namespace: &str, namespace: &str, service: &str, port: u16) -> Option<&FrontendInfo> {
-        let find = |consumer: Option<&str>| {
+        let find = |port: u16, consumer: Option<&str>| {
             let key = (namespace, service, port, consumer);
             let at = self.inner.frontends.binary_search_by(|frontend| frontend.key().cmp(&key)).ok()?;
             self.inner.frontends.get(at)
         };
-        find(Some(client_namespace)).or_else(|| find(None))
+        let of = |consumer: Option<&str>| find(port, consumer).or_else(|| find(ANY_PORT, consumer));
+        of(Some(client_namespace)).or_else(|| of(None))
     }
 
     /// What is served at a parent.

@@ -13,4 +13,5 @@ pub use backend::{Backend, BackendProtocol, BackendTls, Endpoint, Endpoints, Sub
 pub use ids::{BackendId, FrontendId, GatewayId, ListenerId, MatchId, PortId, RouteId, RuleId};
 pub(crate) use info::{Inner, ServedRoutes};
 pub use info::{MatchInfo, RouteInfo, RouteKind, RuleInfo, Table};
+pub(crate) use parent::ANY_PORT;
 pub use parent::{ClientValidation, FrontendInfo, GatewayInfo, ListenerInfo, ListenerProtocol, ListenerTls, PortInfo, PortProtocol};

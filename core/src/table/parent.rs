@@ -131,6 +131,9 @@ pub struct ClientValidation {
     pub allow_insecure_fallback: bool,
 }
 
+/// Stands for every port of a Service whose ports are not known, since it is assumed to exist.
+pub(crate) const ANY_PORT: u16 = 0;
+
 /// A port of a Service that routes have as parent (GEP-1294): to the clients of one namespace, or to all.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -139,13 +142,18 @@ pub struct FrontendInfo {
     pub id: FrontendId,
     /// The Service.
     pub service: ObjectRef,
-    /// The port of the Service.
+    /// The port of the Service; 0 is any port of a Service that is only assumed to exist.
     pub port: u16,
     /// The namespace whose clients it is for (consumer routes); `None` is for all others (producer routes).
     pub consumer: Option<Box<str>>,
 }
 
 impl FrontendInfo {
+    /// `:port`, or nothing for any port.
+    pub(crate) fn port_suffix(&self) -> String {
+        if self.port == ANY_PORT { String::new() } else { format!(":{}", self.port) }
+    }
+
     /// The order of the frontends of a table.
     pub(crate) fn key(&self) -> (&str, &str, u16, Option<&str>) {
         (&self.service.namespace, &self.service.name, self.port, self.consumer.as_deref())
