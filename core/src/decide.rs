@@ -39,7 +39,7 @@ impl Table {
     ) -> Decision<'a> {
         // A client of gRPC understands `grpc-status` ([G-10]).
         let grpc = is_grpc(request.headers);
-        match self.read(request) {
+        match self.read(request, grpc) {
             Err(reason) => Decision::Respond(respond(None, reason, grpc, ResponseEdits::default())),
             Ok(read) => match self.find(&read, request) {
                 None => Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default())),
@@ -49,7 +49,7 @@ impl Table {
     }
 
     /// Reads the request in its canonical form and finds its listener.
-    pub(crate) fn read<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>) -> Result<Read<'a, H>, Reason> {
+    pub(crate) fn read<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>, grpc: bool) -> Result<Read<'a, H>, Reason> {
         check_method(request.method).map_err(Reason::Refused)?;
         let (scheme, authority, target) = match split_form(request.method, request.target).map_err(Reason::Refused)? {
             TargetForm::Origin(target) => (request.scheme, request.authority, Some(target)),
@@ -74,7 +74,6 @@ impl Table {
         {
             return Err(Reason::Refused(Refusal::HeaderAlias));
         }
-        let grpc = is_grpc(request.headers);
         // A client of gRPC does not follow redirects.
         if grpc && target.as_ref().is_some_and(|target| target.redirect) {
             return Err(Reason::Refused(Refusal::EncodedSlash));

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::canonical::is_named_by_connection;
 use crate::decision::{Parent, Reason};
-use crate::model::matching::{Failed, Subject};
+use crate::model::matching::{Failed, Subject, is_grpc};
 use crate::options::{AliasHeaders, Chosen, HostnameFallback};
 use crate::report::{DecisionReport, MatchReport};
 use crate::request::{Headers, Pick, Place, Request};
@@ -101,7 +101,7 @@ impl Table {
             dropped_headers: self.dropped_headers(request.headers),
             options: self.inner.chosen.clone(),
         };
-        match self.read(request) {
+        match self.read(request, is_grpc(request.headers)) {
             Err(reason) => explanation.nearest = self.nearest_listener(request, reason),
             Ok(read) => {
                 explanation.listener = self.parent_name(read.parent);

@@ -218,7 +218,10 @@ fn inspect_segments(path: &str, rules: PathRules) -> Result<bool, Refusal> {
             "" => empty |= segments.peek().is_some(),
             "." => dot = true,
             ".." => dot_dot = true,
-            _ if rules.normalise && is_dots(parameter(segment).0) => return Err(Refusal::DotSegmentParameter),
+            // What begins with neither cannot be dots: most segments are told at their first octet.
+            _ if rules.normalise && segment.starts_with(['.', '%']) && is_dots(parameter(segment).0) => {
+                return Err(Refusal::DotSegmentParameter);
+            }
             _ => {}
         }
     }
@@ -230,8 +233,9 @@ fn inspect_segments(path: &str, rules: PathRules) -> Result<bool, Refusal> {
 
 /// A segment, split at its first `;`, raw or encoded.
 fn parameter(segment: &str) -> (&str, &str) {
-    let at = segment.find(';').into_iter().chain(segment.find("%3B")).chain(segment.find("%3b")).min();
-    at.and_then(|at| segment.split_at_checked(at)).unwrap_or((segment, ""))
+    let octets = segment.as_bytes();
+    let begins = |at: &usize| matches!(octets.get(*at..), Some([b';', ..] | [b'%', b'3', b'B' | b'b', ..]));
+    (0..octets.len()).find(begins).and_then(|at| segment.split_at_checked(at)).unwrap_or((segment, ""))
 }
 
 /// `.` or `..`, dots encoded or not.
