@@ -100,6 +100,16 @@ fn lines_of_questions() {
     assert_eq!(lines[2]["service"], "shop/cart:8080");
 }
 
+/// [R-K3]: endpoints on the gateway's own machine need a word on the command line.
+#[test]
+fn local_endpoints_need_leave() {
+    let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: db-1, labels: {kubernetes.io/service-name: db}}\naddressType: IPv4\nendpoints: [{addresses: [127.0.0.1]}]\nports: [{port: 5432}]\n";
+    let (code, text) = run(&["check", "FILE", "-"], slice);
+    assert!(code == 1 && text.contains("GW025"), "{text}");
+    let (code, text) = run(&["check", "--allow-local-endpoints", "FILE", "-"], slice);
+    assert!(code == 0 && !text.contains("GW025"), "{text}");
+}
+
 /// Every object that has a status is printed with it.
 #[test]
 fn check_knows_every_kind() {

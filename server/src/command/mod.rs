@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use gatewright::load::{IoError, Loaded, paths};
+use gatewright::options::EndpointAddresses;
 use gatewright::{Compiled, MissingServices, Options, Profile, compile};
 
 /// Routes requests by the Kubernetes Gateway API: serves, checks and explains manifests.
@@ -63,6 +64,9 @@ struct CompileArguments {
     /// What a reference to a Service means that is not in the manifests.
     #[arg(long, value_enum, default_value_t)]
     missing_services: MissingArgument,
+    /// Take endpoints at loopback, link-local and similar addresses: for backends on the gateway's own machine.
+    #[arg(long)]
+    allow_local_endpoints: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -106,6 +110,9 @@ impl CompileArguments {
         for (name, value) in &self.choices {
             // Each was tried when the arguments were read.
             let _ = options.set(name, value);
+        }
+        if self.allow_local_endpoints {
+            options.endpoint_addresses = EndpointAddresses::Any;
         }
         options.missing_services = match self.missing_services {
             MissingArgument::Infer => MissingServices::Infer,
