@@ -157,18 +157,8 @@ fn path_holds(type_: &str, value: &str, path: &str) -> bool {
 /// A decision in names, without what `leave` says.
 fn report(table: &Table, request: &WorldRequest, leave: &[&str]) -> Value {
     let Some(place) = compare::place(table, &request.place) else { return Value::Null };
-    let target = match &request.query {
-        Some(query) => format!("{}?{query}", request.path),
-        None => request.path.clone(),
-    };
-    let view = Request {
-        arrival: Arrival { place, sni: request.sni.as_deref(), listener: None },
-        method: &request.method,
-        scheme: None,
-        authority: Authority::Given(request.host.as_bytes()),
-        target: target.as_bytes(),
-        headers: &request.headers,
-    };
+    let target = compare::target(&request.path, request);
+    let view = compare::view(request, place, &target);
     let mut report = serde_json::to_value(table.report(&table.decide(&view, Pick(request.pick)))).expect("a report is JSON");
     if let Value::Object(members) = &mut report {
         members.retain(|name, _| !leave.contains(&name.as_str()));

@@ -3,7 +3,7 @@
 mod shrink;
 mod table;
 
-pub(crate) use table::place;
+pub(crate) use table::{place, target, view};
 
 use std::collections::BTreeMap;
 use std::fmt;

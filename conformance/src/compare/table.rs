@@ -13,24 +13,13 @@ use crate::oracle::{BACKEND_RESPONSE, Connected, Fields, Forward, Outcome, Place
 
 /// What the table decides, carried out; the error is a contradiction inside of the table.
 pub(super) fn decided(table: &Table, request: &WorldRequest) -> Result<Outcome, String> {
-    let path = spell(&request.path, request.pick);
-    let target = match &request.query {
-        Some(query) => format!("{path}?{query}"),
-        None => path,
-    };
+    let target = target(&spell(&request.path, request.pick), request);
     let Some(place) = place(table, &request.place) else {
         // Nothing to ask: no connection is taken there, or no route is for the Service.
         let passes = matches!(request.place, Place::Service { .. });
         return Ok(Outcome { winner: None, then: if passes { Then::PassThrough } else { refused(request) } });
     };
-    let view = Request {
-        arrival: Arrival { place, sni: request.sni.as_deref(), listener: None },
-        method: &request.method,
-        scheme: None,
-        authority: Authority::Given(request.host.as_bytes()),
-        target: target.as_bytes(),
-        headers: &request.headers,
-    };
+    let view = view(request, place, &target);
     let decision = table.decide(&view, Pick(request.pick));
     // The explanation must show the same decision, and the order that decided.
     let explained = table.explain(&view, Pick(request.pick));
@@ -66,6 +55,26 @@ pub(super) fn decided(table: &Table, request: &WorldRequest) -> Result<Outcome, 
         other => return Err(format!("{other:?}")),
     };
     Ok(Outcome { winner, then })
+}
+
+/// The target of a request: this spelling of its path, and its query.
+pub(crate) fn target(path: &str, request: &WorldRequest) -> String {
+    match &request.query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    }
+}
+
+/// A request of a small world as the table is asked.
+pub(crate) fn view<'r>(request: &'r WorldRequest, place: gatewright::Place, target: &'r str) -> Request<'r, Vec<(String, String)>> {
+    Request {
+        arrival: Arrival { place, sni: request.sni.as_deref(), listener: None },
+        method: &request.method,
+        scheme: None,
+        authority: Authority::Given(request.host.as_bytes()),
+        target: target.as_bytes(),
+        headers: &request.headers,
+    }
 }
 
 pub(crate) fn place(table: &Table, place: &Place) -> Option<gatewright::Place> {
