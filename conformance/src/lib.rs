@@ -6,6 +6,7 @@ pub mod compare;
 pub mod invariants;
 pub mod oracle;
 pub mod report;
+pub mod sets;
 pub mod suite;
 pub mod vectors;
 pub mod world;
