@@ -180,7 +180,7 @@ impl Table {
                     Some(Weighed {
                         id,
                         specificity,
-                        rank: data.rank,
+                        rank: data.rank.clone(),
                         hostname: hostname.clone(),
                         failed: if of_grpc { Some(Failed::Grpc) } else { data.matcher.first_failure(subject) },
                     })

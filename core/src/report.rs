@@ -350,7 +350,7 @@ impl Table {
             let http = routes.http.iter().map(|(hostname, routes)| (name(hostname), routes.all().collect::<Vec<_>>()));
             let grpc = routes.grpc.iter().map(|(hostname, ids)| (name(hostname), ids.to_vec()));
             for (hostname, mut ids) in http.chain(grpc) {
-                ids.sort_by_key(|id| self.match_data(*id).map(|data| data.rank));
+                ids.sort_by(|a, b| self.match_data(*a).map(|data| &data.rank).cmp(&self.match_data(*b).map(|data| &data.rank)));
                 for id in ids {
                     let conditions = self.match_data(id).map(|data| data.matcher.to_string()).unwrap_or_default();
                     let Some(rule) = self.match_info(id).and_then(|info| self.rule(info.rule)) else { continue };

@@ -81,7 +81,7 @@ pub(crate) fn table<'r>(
                 Parent::Service(id) => usize::try_from(id.0).ok().and_then(|n| of_frontends.get_mut(n)),
             };
             let (Some(serving), Some(added)) = (serving, added.get(&view)) else { continue };
-            let rules = || added.rules.iter().map(|rule| (route.rank, *rule));
+            let rules = || added.rules.iter().map(|rule| (route.rank.clone(), *rule));
             for name in names {
                 match route.kind {
                     RouteKind::Http | RouteKind::Grpc => serving.matches.entry(name.clone()).or_default().extend(&added.matches),
@@ -181,8 +181,8 @@ fn add_route(route: &mut CheckedRoute<'_>, views: &BTreeSet<View>, regex_rank: R
             for (n, matcher) in rule.matchers.into_iter().enumerate() {
                 let index = id(n);
                 let rank = match &matcher {
-                    Matcher::Http(matcher) => Rank::http(matcher, regex_rank, route.rank, rule.index, index),
-                    Matcher::Grpc(matcher) => Rank::grpc(matcher, route.rank, rule.index, index),
+                    Matcher::Http(matcher) => Rank::http(matcher, regex_rank, route.rank.clone(), rule.index, index),
+                    Matcher::Grpc(matcher) => Rank::grpc(matcher, route.rank.clone(), rule.index, index),
                 };
                 let match_id = MatchId(id(inner.matches.len()));
                 inner.matches.push(MatchInfo { id: match_id, rule: rule_id, index });
@@ -200,7 +200,7 @@ fn served(serving: Serving, regex_rank: RegexRank, inner: &Inner) -> ServedRoute
     for (hostname, ids) in serving.matches {
         let mut ordered: Vec<(MatchId, &MatchData)> =
             ids.into_iter().filter_map(|id| Some((id, inner.match_data.get(usize::try_from(id.0).ok()?)?))).collect();
-        ordered.sort_by_key(|(_, data)| data.rank);
+        ordered.sort_by(|(_, a), (_, b)| a.rank.cmp(&b.rank));
         let of_http: Vec<(MatchId, &HttpMatch)> = ordered.iter().filter_map(|(id, data)| Some((*id, data.http()?))).collect();
         let of_grpc: Box<[MatchId]> =
             ordered.iter().filter(|(_, data)| matches!(data.matcher, Matcher::Grpc(_))).map(|(id, _)| *id).collect();

@@ -60,9 +60,7 @@ pub(crate) fn check<'r>(input: &Input<'r>) -> (Vec<CheckedRoute<'r>>, Vec<Findin
     sources.extend(by_name(&input.resources.tls_routes, |r| &r.metadata).into_iter().map(Source::Tls));
     sources.extend(by_name(&input.resources.tcp_routes, |r| &r.metadata).into_iter().map(Source::Tcp));
     sources.extend(by_name(&input.resources.udp_routes, |r| &r.metadata).into_iter().map(Source::Udp));
-    let (mut routes, findings): (Vec<_>, Vec<_>) = sources.into_iter().map(one).unzip();
-    rank_names(&mut routes, input.options.name_order);
-    (routes, findings)
+    sources.into_iter().map(|source| one(source, input.options.name_order)).unzip()
 }
 
 /// By namespace and name: no result depends on the order of the input.
@@ -89,7 +87,7 @@ macro_rules! head {
     };
 }
 
-fn one(source: Source<'_>) -> (CheckedRoute<'_>, Findings) {
+fn one(source: Source<'_>, order: NameOrder) -> (CheckedRoute<'_>, Findings) {
     let head = match source {
         Source::Http(route) => head!(RouteKind::Http, route, &route.spec.hostnames),
         Source::Grpc(route) => head!(RouteKind::Grpc, route, &route.spec.hostnames),
@@ -109,7 +107,7 @@ fn one(source: Source<'_>) -> (CheckedRoute<'_>, Findings) {
             i64::MAX
         })
     });
-    let rank = RouteRank { age: age.unwrap_or(i64::MAX), name: 0 };
+    let rank = RouteRank::new(age.unwrap_or(i64::MAX), namespace, &metadata.name, order);
     let use_default_gateways = head.use_default_gateways == Some(&DefaultScope::All);
     let rules = BTreeMap::new();
     (CheckedRoute { kind, object, namespace, metadata, parents, use_default_gateways, hostnames, rank, rules, source }, findings)
@@ -131,22 +129,6 @@ fn effective_hostnames(list: &[String], findings: &mut Findings) -> Vec<Option<H
         }
     }
     valid
-}
-
-/// Orders the routes by the text `namespace/name`, as the specification writes it, or by namespace and then name
-/// ([U-12]).
-fn rank_names(routes: &mut [CheckedRoute<'_>], order: NameOrder) {
-    let key = |route: &CheckedRoute<'_>| match order {
-        NameOrder::Joined => (format!("{}/{}", route.namespace, route.metadata.name), String::new()),
-        NameOrder::Tuple => (route.namespace.to_owned(), route.metadata.name.clone()),
-    };
-    let mut order: Vec<((String, String), usize)> = routes.iter().enumerate().map(|(n, route)| (key(route), n)).collect();
-    order.sort();
-    for (place, (_, n)) in order.iter().enumerate() {
-        if let Some(route) = routes.get_mut(*n) {
-            route.rank.name = u32::try_from(place).unwrap_or(u32::MAX);
-        }
-    }
 }
 
 impl CheckedRoute<'_> {

@@ -19,7 +19,7 @@ pub(crate) fn on_listeners<'r>(routes: &[CheckedRoute<'r>], attachments: &mut [V
         return;
     }
     let mut order: Vec<usize> = (0..routes.len()).collect();
-    order.sort_by_key(|n| routes.get(*n).map(|route| route.rank));
+    order.sort_by_key(|n| routes.get(*n).map(|route| &route.rank));
     let mut taken: BTreeMap<(Key<'r>, usize), Vec<(RouteKind, Hostnames)>> = BTreeMap::new();
     for n in order {
         let (Some(route), Some(attachments), Some(findings)) = (routes.get(n), attachments.get_mut(n), findings.get_mut(n)) else {

@@ -13,12 +13,13 @@
 //! option `regex_rank` puts them elsewhere ([U-7]).
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use crate::model::matching::{GrpcMatch, HttpMatch, NameMatch, PathMatch};
-use crate::options::RegexRank;
+use crate::options::{NameOrder, RegexRank};
 
 /// Where a match stands among the matches of one hostname: the smaller wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     first: Reverse<Weight>,
     second: Reverse<Weight>,
@@ -26,7 +27,7 @@ pub(crate) struct Rank {
     headers: Reverse<usize>,
     queries: Reverse<usize>,
     age: i64,
-    name: u32,
+    name: Arc<str>,
     rule: u32,
     match_: u32,
 }
@@ -51,12 +52,26 @@ pub(crate) enum Criterion {
 }
 
 /// What a route brings to the order of its matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RouteRank {
     /// Seconds since 1970; a route without creation timestamp is younger than any ([R-10]).
     pub(crate) age: i64,
-    /// Position among all routes ordered by the text `namespace/name` ([U-12]).
-    pub(crate) name: u32,
+    /// The text that orders names ([U-12]): a route that comes or goes changes that of no other.
+    pub(crate) name: Arc<str>,
+}
+
+impl RouteRank {
+    /// Names are ordered by the text `namespace/name`, as the specification writes it, or by namespace and then name.
+    pub(crate) fn new(age: i64, namespace: &str, name: &str, order: NameOrder) -> Self {
+        let text = match order {
+            // No API server lets such names in; here they must still tell routes apart.
+            NameOrder::Joined if namespace.contains('/') || name.contains('/') => [namespace, "/", name, "\0", namespace].concat(),
+            NameOrder::Joined => [namespace, "/", name].concat(),
+            // Nothing comes before it, so that the shorter namespace comes first.
+            NameOrder::Tuple => [namespace, "\0", name].concat(),
+        };
+        Self { age, name: text.into() }
+    }
 }
 
 impl Rank {
@@ -156,12 +171,14 @@ mod tests {
     /// One line per step of [M-20]: each entry beats the next one.
     #[test]
     fn the_specifications_list() {
-        let young = RouteRank { age: 2, name: 0 };
-        let old = RouteRank { age: 1, name: 1 };
-        let later_name = RouteRank { age: 2, name: 2 };
+        let young = RouteRank::new(2, "a", "a", NameOrder::Joined);
+        let old = RouteRank::new(1, "a", "b", NameOrder::Joined);
+        let later_name = RouteRank::new(2, "a", "c", NameOrder::Joined);
         let exact = || PathMatch::Exact("/a".into());
         let prefix = |text: &str| PathMatch::Prefix(text.into());
-        let rank = |matcher: HttpMatch, route, rule, match_| Rank::http(&matcher, RegexRank::default(), route, rule, match_);
+        let rank =
+            |matcher: HttpMatch, route: &RouteRank, rule, match_| Rank::http(&matcher, RegexRank::default(), route.clone(), rule, match_);
+        let (young, old, later_name) = (&young, &old, &later_name);
         let order = [
             rank(http(exact(), false, 0, 0), young, 9, 9),
             rank(http(regex("/a.*"), false, 0, 0), young, 9, 9),
@@ -180,6 +197,18 @@ mod tests {
         let criteria: Vec<_> = order.windows(2).map(|pair| pair[0].criterion(&pair[1], false)).collect();
         use Criterion::*;
         assert_eq!(criteria, [PathType, PathLength, PathType, PathLength, Method, Headers, Queries, Age, Name, Rule, Match]);
+    }
+
+    /// [U-12]
+    #[test]
+    fn order_of_names() {
+        let rank = |namespace, name, order| RouteRank::new(0, namespace, name, order);
+        for (order, joined) in [(NameOrder::Joined, true), (NameOrder::Tuple, false)] {
+            // `-` comes before `/`.
+            assert_eq!(rank("a-b", "x", order) < rank("a", "x", order), joined);
+            assert!(rank("a", "x", order) < rank("a", "xy", order));
+            assert!(rank("a", "b/c", order) < rank("a/b", "c", order));
+        }
     }
 
     /// [U-7]: each list is in order of precedence.
@@ -201,11 +230,11 @@ mod tests {
     /// [G-3]: service characters, then method characters, then headers.
     #[test]
     fn grpc_order() {
-        let route = RouteRank { age: 0, name: 0 };
+        let route = RouteRank::new(0, "a", "a", NameOrder::Joined);
         let name = |text: &str| if text.is_empty() { NameMatch::Any } else { NameMatch::Exact(text.into()) };
         let rank = |service: &str, method: &str, headers: usize| {
             let headers = (0..headers).map(|_| HeaderMatch::new(http::header::ACCEPT, ValueMatch::Exact("v".into()))).collect();
-            Rank::grpc(&GrpcMatch { service: name(service), method: name(method), headers }, route, 0, 0)
+            Rank::grpc(&GrpcMatch { service: name(service), method: name(method), headers }, route.clone(), 0, 0)
         };
         let order = [rank("a.B", "", 0), rank("a", "Ping", 0), rank("a", "P", 1), rank("a", "P", 0), rank("", "Ping", 9)];
         assert!(order.windows(2).all(|pair| pair[0] < pair[1]));
