@@ -11,6 +11,7 @@ mod backend;
 mod build;
 mod class;
 mod conflict;
+mod draft;
 mod endpoint;
 mod filter;
 mod findings;

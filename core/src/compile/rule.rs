@@ -17,7 +17,7 @@ use crate::resource::http_route::{HttpRouteFilter, HttpRouteRetry, HttpRouteRule
 use crate::resource::l4_route::L4RouteRule;
 use crate::resource::session;
 use crate::table::BackendId;
-use crate::table::rule::{RuleData, Shares};
+use crate::table::rule::{More, RuleData, Shares};
 
 /// A rule of the table under construction.
 #[derive(Debug)]
@@ -164,7 +164,7 @@ fn one_rule(
         (Ok(matchers), Err(invalid)) if guarded => {
             context.findings.error(invalid.code, invalid.path.clone(), invalid.message.clone());
             context.findings.warning(Code::FailClosed, path, "the rule keeps its matches and answers 500");
-            checked.rules.push(CheckedRule { index, name, matchers, data: RuleData { fail_closed: true, ..RuleData::default() } });
+            checked.rules.push(CheckedRule { index, name, matchers, data: RuleData::closed() });
             invalid
         }
         (Err(invalid), _) | (_, Err(invalid)) => {
@@ -234,12 +234,11 @@ fn rule_data(
         traffic::session(field, &format!("{path}.sessionPersistence"), &owner, context.findings)
     });
     let session = session.transpose()?;
-    Ok(RuleData {
+    let more = More {
         timeouts: traffic::timeouts(parts.timeouts, &format!("{path}.timeouts"))?,
         retry: parts.retry.map(|retry| traffic::retry(retry, &format!("{path}.retry"))).transpose()?,
         session,
-        filters: of_rule,
-        shares: Shares::new(shares),
         fail_closed: false,
-    })
+    };
+    Ok(RuleData::new(of_rule, Shares::new(shares), more))
 }
