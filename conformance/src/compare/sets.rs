@@ -6,13 +6,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use gatewright::Decision;
 use gatewright::decision::Reason;
-use gatewright::table::PortId;
-use gatewright::{Arrival, Authority, Decision, Headers, Options, Pick, Request, Table, compile};
-use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::mutate::Mutator;
-use crate::sets::{self, Plain, RouteSet, RuleIds, SetRequest, SetRule};
+use crate::sets::{self, Plain, SetRequest, SetRule, SetTable};
 use crate::world::Random;
 
 /// Requests of the generator for each table; all others are made of them.
@@ -174,7 +172,7 @@ fn large(set: &str) -> usize {
 fn compare(unit: &Unit) -> Result<u64, Box<SetDifference>> {
     let originals = ORIGINALS.min(usize::try_from(unit.requests).unwrap_or(ORIGINALS));
     let set = sets::set_with_requests(unit.set, unit.rules, originals, unit.seed).expect("a set of the list");
-    let asked = Asked::new(&set);
+    let table = SetTable::new(&set);
     let plain = Plain::new(&set.rules);
     let mutator = Mutator::new(&set);
     let mut random = Random(unit.seed);
@@ -186,7 +184,7 @@ fn compare(unit: &Unit) -> Result<u64, Box<SetDifference>> {
         }
         let target = spell(&mut random, &request);
         let expected = plain.decide(&request);
-        let found = asked.decide(&mut random, &request, &target);
+        let found = decided(&table, &mut random, &request, &target);
         // No rule is no rule for one reason only: no request is refused.
         if found.as_ref().ok().copied() != expected || found.as_ref().is_err_and(|reason| *reason != Reason::NoRoute.as_str()) {
             let rule = |id: usize| (id, set.rules[id].clone());
@@ -208,56 +206,17 @@ fn spell(random: &mut Random, request: &SetRequest) -> String {
     }
 }
 
-/// The table of a set.
-struct Asked {
-    table: Table,
-    ids: RuleIds,
-    port: PortId,
-}
-
-impl Asked {
-    fn new(set: &RouteSet) -> Self {
-        let table = compile(&set.resources(), &Options::default()).table;
-        let ids = RuleIds::new(set, &table);
-        let port = table.ports()[0].id;
-        Self { table, ids, port }
-    }
-
-    /// The id of the rule, or why there is none. Header fields come in either of the two forms.
-    fn decide(&self, random: &mut Random, request: &SetRequest, target: &str) -> Result<usize, &'static str> {
-        if random.one_in(16) {
-            self.decide_with(request, target, &header_map(&request.headers))
-        } else {
-            self.decide_with(request, target, &request.headers)
-        }
-    }
-
-    fn decide_with<H: Headers + ?Sized>(&self, request: &SetRequest, target: &str, headers: &H) -> Result<usize, &'static str> {
-        let request = Request {
-            arrival: Arrival::on(self.port),
-            method: &request.method,
-            scheme: None,
-            authority: Authority::Given(request.host.as_bytes()),
-            target: target.as_bytes(),
-            headers,
-        };
-        match self.table.decide(&request, Pick(0)) {
-            Decision::Respond(respond) if respond.matched.is_none() => Err(respond.reason.as_str()),
-            decision => decision.matched().map(|matched| self.ids.rule_of(matched)).ok_or("no rule"),
-        }
-    }
-}
-
-fn header_map(fields: &[(String, String)]) -> HeaderMap {
-    let field = |(name, value): &(String, String)| {
-        let name = HeaderName::from_bytes(name.as_bytes()).expect("a set has valid names");
-        (name, HeaderValue::from_str(value).expect("a set has valid values"))
+/// The id of the rule that the table chooses, or why there is none. Header fields come in either of the two forms.
+fn decided(table: &SetTable, random: &mut Random, request: &SetRequest, target: &str) -> Result<usize, &'static str> {
+    let id = |decision: Decision<'_>| match decision {
+        Decision::Respond(respond) if respond.matched.is_none() => Err(respond.reason.as_str()),
+        decision => decision.matched().map(|matched| table.rule_of(matched)).ok_or("no rule"),
     };
-    let mut map = HeaderMap::new();
-    for (name, value) in fields.iter().map(field) {
-        map.append(name, value);
+    if random.one_in(16) {
+        id(table.decide(request, target, &request.header_map()))
+    } else {
+        id(table.decide(request, target, &request.headers))
     }
-    map
 }
 
 #[cfg(test)]

@@ -13,12 +13,17 @@ mod regex_paths;
 mod resources;
 mod single_route_hosts;
 mod standard;
+mod table;
 mod traffic;
 mod words;
+pub mod worst;
 
 pub use json::{Expected, from_json};
 pub use plain::Plain;
 pub use resources::RuleIds;
+pub use table::SetTable;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// One rule with one match. Its place in [`RouteSet::rules`] is its id, and the order of the manifests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +81,20 @@ impl SetRequest {
             None => self.path.clone(),
         }
     }
+
+    /// The header fields, as hyper hands them over.
+    ///
+    /// # Panics
+    ///
+    /// When one is not valid; those of sets are.
+    pub fn header_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a valid name");
+            map.append(name, HeaderValue::from_str(value).expect("a valid value"));
+        }
+        map
+    }
 }
 
 /// Rules, and requests for them.
@@ -131,7 +150,7 @@ pub fn standard(rules: usize, seed: u64) -> RouteSet {
 
 #[cfg(test)]
 mod tests {
-    use gatewright::{Arrival, Authority, Decision, Options, Pick, Request, Severity, compile};
+    use gatewright::{Decision, Options, Severity, compile};
 
     use super::*;
 
@@ -147,19 +166,10 @@ mod tests {
             let compiled = compile(&set.resources(), &Options::default());
             let errors: Vec<_> = compiled.diagnostics.iter().filter(|found| found.severity == Severity::Error).collect();
             assert!(errors.is_empty(), "{name}: {errors:#?}");
-            let _ = RuleIds::new(&set, &compiled.table);
-            let port = compiled.table.ports()[0].id;
+            let table = SetTable::new(&set);
             let forwarded = set.requests.iter().filter(|request| {
                 let target = request.target();
-                let request = Request {
-                    arrival: Arrival::on(port),
-                    method: &request.method,
-                    scheme: None,
-                    authority: Authority::Given(request.host.as_bytes()),
-                    target: target.as_bytes(),
-                    headers: &request.headers,
-                };
-                let decision = compiled.table.decide(&request, Pick(1));
+                let decision = table.decide(request, &target, &request.headers);
                 let forward = matches!(decision, Decision::Forward(_));
                 assert_eq!(forward, decision.matched().is_some(), "{name} {decision:?}");
                 forward
