@@ -94,8 +94,11 @@ impl RuleIds {
             let name = &table.route(rule.route)?.object.name;
             routes.get(name.strip_prefix('r')?.parse::<usize>().ok()?)?.get(usize::try_from(rule.index).ok()?).copied()
         };
-        let ids: Vec<usize> = table.rules().iter().map(|rule| id(rule).expect("a rule of the set")).collect();
-        assert_eq!(ids.len(), set.rules.len(), "every rule of the set is valid");
+        let mut ids = vec![usize::MAX; set.rules.len()];
+        for rule in table.rules() {
+            ids[rule.id.index() as usize] = id(rule).expect("a rule of the set");
+        }
+        assert!(!ids.contains(&usize::MAX), "every rule of the set is valid");
         Self { ids }
     }
 

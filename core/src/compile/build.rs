@@ -15,7 +15,7 @@ use crate::decision::Parent;
 use crate::diagnostic::ObjectRef;
 use crate::model::hostname::Hostname;
 use crate::options::Options;
-use crate::table::host_index::HostIndex;
+use crate::table::host_map::HostMap;
 use crate::table::{
     Backend, FrontendId, FrontendInfo, GatewayId, GatewayInfo, ListenerId, ListenerInfo, Parents, PortId, PortInfo, RouteId, Table,
 };
@@ -92,7 +92,7 @@ fn add_gateways<'r>(gateways: &Gateways<'r>, parents: &mut Parents) -> BTreeMap<
     for (key, gateway) in gateways.iter().filter(|(_, gateway)| gateway.accepted()) {
         let gateway_id = GatewayId(id(parents.gateways.len()));
         let mut ports: BTreeMap<_, PortId> = BTreeMap::new();
-        let mut hosts: BTreeMap<PortId, Vec<(Option<Hostname>, ListenerId)>> = BTreeMap::new();
+        let mut hosts: BTreeMap<PortId, BTreeMap<Option<Hostname>, Vec<u8>>> = BTreeMap::new();
         let accepted = gateway.listeners.iter().enumerate().filter(|(_, listener)| listener.accepted());
         let mut accepted: Vec<_> = accepted.filter_map(|(n, listener)| Some((n, listener, listener.protocol?))).collect();
         // Ports ascending; the sort keeps the order of listeners on one port. UDP has ports of its own.
@@ -120,10 +120,11 @@ fn add_gateways<'r>(gateways: &Gateways<'r>, parents: &mut Parents) -> BTreeMap<
             if let Some(port) = parents.ports.last_mut() {
                 port.listeners.push(listener_id);
             }
-            hosts.entry(port).or_default().push((listener.hostname.clone(), listener_id));
+            let of_port = hosts.entry(port).or_default().entry(listener.hostname.clone());
+            of_port.or_insert_with(|| listener_id.0.to_le_bytes().to_vec());
             ids.insert((*key, n), listener_id);
         }
-        parents.hosts_of_ports.extend(hosts.into_values().map(HostIndex::new));
+        parents.hosts_of_ports.extend(hosts.into_values().map(HostMap::new));
         parents.gateways.push(GatewayInfo {
             id: gateway_id,
             object: gateway.object.clone(),
