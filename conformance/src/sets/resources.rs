@@ -185,8 +185,8 @@ fn filter(n: usize, path: &SetPath) -> HttpRouteFilter {
     let field = |name: &str| HttpHeader { name: name.to_owned(), value: format!("value-{n}") };
     let edit = |side: &str| HeaderFilter {
         set: vec![field(&format!("x-{side}-set"))],
-        add: if n % 2 == 0 { vec![field(&format!("x-{side}-add"))] } else { Vec::new() },
-        remove: if n % 3 == 0 { vec![format!("x-{side}-remove")] } else { Vec::new() },
+        add: if n.is_multiple_of(2) { vec![field(&format!("x-{side}-add"))] } else { Vec::new() },
+        remove: if n.is_multiple_of(4) { vec![format!("x-{side}-remove")] } else { Vec::new() },
     };
     match (n % 3, path) {
         (0, _) => HttpRouteFilter {
