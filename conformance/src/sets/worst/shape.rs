@@ -264,7 +264,7 @@ impl Shape {
         rest /= self.of(Knob::Methods).max(1);
         let headers = conditions("x-", rest, self.of(Knob::HeaderNames), self.of(Knob::HeadersOfRule), self.of(Knob::HeaderValues));
         let queries = conditions("q-", rest, self.of(Knob::QueryNames), self.of(Knob::QueriesOfRule), self.of(Knob::QueryValues));
-        SetRule { host: Some(format!("*.{}", suffix(host))), path, method, headers, queries }
+        SetRule { host: Some(format!("*.{}", suffix(host))), path, method, headers, queries, grpc: false }
     }
 
     /// A request to the deepest host and prefix, with the first value of all that rules look at as long as there is
