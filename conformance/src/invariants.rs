@@ -19,7 +19,7 @@ use crate::world::{self, Random};
 pub type Property = fn(seed: u64, cases: u64) -> Result<(), String>;
 
 /// Every property by its name.
-pub const ALL: [(&str, Property); 7] = [
+pub const ALL: [(&str, Property); 8] = [
     ("what is matched is what is forwarded, and canonical", paths),
     ("the spelling of the host changes nothing", hosts),
     ("the order of objects changes nothing", order),
@@ -27,6 +27,7 @@ pub const ALL: [(&str, Property); 7] = [
     ("a route for another host, or a less specific rule, changes nothing", additions),
     ("without a grant nothing more is reached", grants),
     ("the rule that wins does match", matches),
+    ("the index finds what asking every match finds", compare::index),
 ];
 
 /// Requests asked of each world.

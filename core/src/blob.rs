@@ -17,6 +17,10 @@ impl<'t> Blob<'t> {
         self.0.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |octets| u32::from_le_bytes(*octets))
     }
 
+    pub(crate) fn u64(self, at: usize) -> u64 {
+        self.0.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |octets| u64::from_le_bytes(*octets))
+    }
+
     /// A place in this piece; 0 stands for none.
     pub(crate) fn place(self, at: usize) -> usize {
         usize::try_from(self.u32(at)).unwrap_or(0)
@@ -70,29 +74,29 @@ pub(crate) fn zeros(word: u64) -> u64 {
     !((word & LOW).wrapping_add(LOW) | word | LOW)
 }
 
-/// Whether a condition holds for every octet. Written so that the compiler looks at sixteen of them in one step.
-pub(crate) fn all_octets(bytes: &[u8], holds: impl Fn(u8) -> bool) -> bool {
-    let block = |block: &[u8; 16]| block.iter().fold(true, |all, b| all & holds(*b));
-    let (blocks, rest) = bytes.as_chunks::<16>();
-    match bytes.last_chunk() {
-        // The last ones are looked at twice rather than one by one.
-        Some(last) => blocks.iter().fold(true, |all, octets| all & block(octets)) & block(last),
-        None => rest.iter().fold(true, |all, b| all & holds(*b)),
-    }
-}
+/// Octets by class. The low bits are classes that count for each octet; [`FIRST`] and [`SECOND`] count where one of the
+/// first stands right before one of the second.
+pub(crate) type Classes = [u8; 256];
+pub(crate) const FIRST: u8 = 0x40;
+pub(crate) const SECOND: u8 = 0x80;
 
-/// Whether a condition holds for every octet and the one after it.
-pub(crate) fn all_pairs(bytes: &[u8], holds: impl Fn(u8, u8) -> bool) -> bool {
-    let Some((_, after)) = bytes.split_first() else { return true };
-    let block = |a: &[u8; 16], b: &[u8; 16]| a.iter().zip(b).fold(true, |all, (a, b)| all & holds(*a, *b));
-    let before = bytes.get(..after.len()).unwrap_or_default();
-    let (blocks, rest) = before.as_chunks::<16>();
-    match (before.last_chunk(), after.last_chunk()) {
-        (Some(last), Some(after_last)) => {
-            blocks.iter().zip(after.as_chunks::<16>().0).fold(true, |all, (a, b)| all & block(a, b)) & block(last, after_last)
-        }
-        _ => rest.iter().zip(after).fold(true, |all, (a, b)| all & holds(*a, *b)),
+/// The classes that some octet is in, with [`SECOND`] if there is such a pair.
+pub(crate) fn classes(bytes: &[u8], table: &Classes) -> u8 {
+    let class = |octet: u8| table.get(usize::from(octet)).copied().unwrap_or(0);
+    let (mut all, mut pairs, mut before) = (0, 0, 0);
+    let mut look = |octet: u8| {
+        let class = class(octet);
+        all |= class;
+        pairs |= class & before;
+        before = class.wrapping_shl(1);
+    };
+    // Four at a time, since the compiler does not do it by itself.
+    let (fours, rest) = bytes.as_chunks::<4>();
+    for [a, b, c, d] in fours {
+        [*a, *b, *c, *d].into_iter().for_each(&mut look);
     }
+    rest.iter().copied().for_each(&mut look);
+    (all & !(FIRST | SECOND)) | (pairs & SECOND)
 }
 
 #[cfg(test)]
@@ -101,15 +105,21 @@ mod tests {
 
     #[test]
     fn every_octet_and_every_pair() {
-        for len in 0..70 {
+        let mut table = [0; 256];
+        (table[usize::from(b'x')], table[usize::from(b'y')]) = (1 | FIRST, 2 | SECOND);
+        for len in 0..40 {
             let clean = vec![b'a'; len];
-            assert!(all_octets(&clean, |b| b == b'a') && all_pairs(&clean, |a, b| (a, b) == (b'a', b'a')));
+            assert_eq!(classes(&clean, &table), 0);
             for at in 0..len {
                 let mut bytes = clean.clone();
                 bytes[at] = b'x';
-                assert!(!all_octets(&bytes, |b| b == b'a'), "{len} {at}");
-                assert_eq!(all_pairs(&bytes, |a, b| (a, b) != (b'a', b'x')), at == 0, "{len} {at}");
-                assert_eq!(all_pairs(&bytes, |a, b| (a, b) != (b'x', b'a')), at + 1 == len, "{len} {at}");
+                assert_eq!(classes(&bytes, &table), 1, "{len} {at}");
+                for other in (0..len).filter(|other| *other != at) {
+                    let mut bytes = bytes.clone();
+                    bytes[other] = b'y';
+                    let pair = if at + 1 == other { SECOND } else { 0 };
+                    assert_eq!(classes(&bytes, &table), 3 | pair, "{len} {at} {other}");
+                }
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::model::matching::{Subject, is_grpc};
 use crate::options::{AliasHeaders, HostnameFallback, Preflights, Reading, RedirectPort};
 use crate::request::{Authority, Headers, Pick, Place, Request};
 use crate::session::{Choice, Sessions};
+use crate::table::host_map::HostMap;
 use crate::table::path_index::{Found, Search};
 use crate::table::rule::{RuleData, Share};
 use crate::table::{ANY_PORT, ListenerId, PortId, PortProtocol, Table};
@@ -113,6 +114,11 @@ impl Table {
     ) -> Result<ListenerId, Reason> {
         let Place::Port(port) = request.arrival.place else { return Err(Reason::NoListener) };
         let host = authority.and_then(|authority| host_name(&authority.host));
+        if scheme == Scheme::Http
+            && let Some(only) = self.listeners_of(port).and_then(HostMap::only)
+        {
+            return Ok(ListenerId(only.u32(0)));
+        }
         // Of the listeners of a TLS port only HTTPS ones have requests.
         let serves = |id: &ListenerId| self.listener(*id).is_some_and(|listener| listener.protocol.scheme() == Some(scheme));
         let best = self.listeners_for(port, host).find(serves);
@@ -135,9 +141,13 @@ impl Table {
         self.listeners_for(port, host.and_then(host_name)).next()
     }
 
+    fn listeners_of(&self, port: PortId) -> Option<&HostMap> {
+        usize::try_from(port.index()).ok().and_then(|n| self.inner.parents.hosts_of_ports.get(n))
+    }
+
     /// The listeners of a port that accept a host, the most specific first ([L-21]).
     fn listeners_for<'t>(&'t self, port: PortId, host: Option<&'t str>) -> impl Iterator<Item = ListenerId> {
-        let index = usize::try_from(port.index()).ok().and_then(|n| self.inner.parents.hosts_of_ports.get(n));
+        let index = self.listeners_of(port);
         let id = |(_, id): (_, Blob<'_>)| ListenerId(id.u32(0));
         index.into_iter().flat_map(move |index| index.levels(host)).map(id)
     }
@@ -175,7 +185,12 @@ impl Table {
         if routes.asks_grpc(host, subject.grpc) {
             return routes.grpc.levels(host).take(levels).find_map(|(_, index)| search.find_grpc(index));
         }
-        routes.http.levels(host).take(levels).find_map(|(_, index)| search.find(index))
+        for (_, index) in routes.http.levels(host).take(levels) {
+            if let Some(found) = search.find(index) {
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// The scheme and port of a parent, which a redirect keeps unless it names others ([F-21], [F-23]).

@@ -154,6 +154,10 @@ impl Headers for HeaderMap {
     fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.keys().map(|name| name.as_str().as_bytes())
     }
+
+    fn first<'h>(&'h self, name: &'h HeaderName) -> Option<&'h [u8]> {
+        self.get(name).map(http::HeaderValue::as_bytes)
+    }
 }
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> Headers for [(N, V)] {

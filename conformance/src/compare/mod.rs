@@ -1,10 +1,12 @@
 //! The table against the oracle, and on large sets against the plain twin.
 
+mod explained;
 mod mutate;
 pub mod sets;
 mod shrink;
 mod table;
 
+pub(crate) use explained::index;
 pub(crate) use table::{place, target, view};
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Refusal;
-use crate::blob::{all_octets, all_pairs};
+use crate::blob::{Classes, FIRST, SECOND, classes};
 
 /// What kind of name a host is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl<'a> Host<'a> {
 /// Reads `host[:port]`: what Host, `:authority` and the server name of TLS go through alike.
 pub(crate) fn parse_authority(raw: &[u8]) -> Result<RequestAuthority<'_>, Refusal> {
     let refused = Refusal::AuthoritySyntax;
-    let received = std::str::from_utf8(raw).ok().ok_or(refused)?;
+    let received = std::str::from_utf8(raw).map_err(|_| refused)?;
     let (host_received, port) = match received.strip_prefix('[') {
         Some(rest) => {
             let end = rest.find(']').and_then(|at| at.checked_add(2)).ok_or(refused)?;
@@ -73,10 +73,23 @@ pub(crate) fn parse_authority(raw: &[u8]) -> Result<RequestAuthority<'_>, Refusa
         None if port.is_empty() => None,
         // RFC 3986 section 3.2.3: an empty port is the default one.
         Some("") => None,
-        Some(digits) if digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().map_err(|_| refused)?),
+        Some(digits) if digits.len() <= 5 => Some(decimal(digits.as_bytes()).ok_or(refused)?),
         _ => return Err(refused),
     };
     Ok(RequestAuthority { received, host_received, port, host: parse_host(host_received)? })
+}
+
+/// A number of few digits.
+fn decimal(digits: &[u8]) -> Option<u16> {
+    let mut number = 0_u32;
+    for digit in digits {
+        let value = digit.wrapping_sub(b'0');
+        number = number.wrapping_mul(10).wrapping_add(u32::from(value));
+        if value > 9 {
+            return None;
+        }
+    }
+    u16::try_from(number).ok()
 }
 
 fn parse_host(received: &str) -> Result<Host<'_>, Refusal> {
@@ -99,11 +112,27 @@ fn parse_host(received: &str) -> Result<Host<'_>, Refusal> {
 /// Labels between dots, each of one to 63 letters, digits, hyphens, or underscores, which DNS has and host names should
 /// not.
 fn are_labels(name: &[u8]) -> bool {
-    let octet = |b: u8| b.is_ascii_alphanumeric() | (b == b'-') | (b == b'.') | (b == b'_') | (b == b'~');
     let ends = [name.first(), name.last()].iter().all(|end| end.is_some_and(|b| *b != b'.'));
     let lengths = name.len() <= LONGEST_LABEL || name.split(|b| *b == b'.').all(|label| label.len() <= LONGEST_LABEL);
-    ends & lengths & all_octets(name, octet) & all_pairs(name, |a, b| (a != b'.') | (b != b'.'))
+    ends && lengths && classes(name, &OUTSIDE) == 0
 }
+
+/// The octets that are not in names, and dots, of which two must not be neighbours.
+static OUTSIDE: Classes = {
+    let mut table = [0; 256];
+    let mut octet = 0_u8;
+    loop {
+        let inside = octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~');
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            table[octet as usize] = if octet == b'.' { FIRST | SECOND } else { !inside as u8 };
+        }
+        if octet == u8::MAX {
+            break table;
+        }
+        octet = octet.wrapping_add(1);
+    }
+};
 
 #[cfg(test)]
 mod tests {

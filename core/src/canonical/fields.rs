@@ -68,6 +68,9 @@ impl<H: ?Sized> Copy for Fields<'_, H> {}
 impl<'a, H: Headers + ?Sized> Fields<'a, H> {
     /// Reads `Connection`; refuses a request that has fields removed which are meant for every recipient.
     pub(crate) fn read(headers: &'a H) -> Result<Self, Refusal> {
+        if headers.first(&CONNECTION).is_none() {
+            return Ok(Self { headers, named: false });
+        }
         let mut named = false;
         for name in connection_names(headers) {
             let prefix = name.get(..FORWARDED_PREFIX.len());

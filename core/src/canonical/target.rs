@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Refusal;
-use crate::blob::{all_octets, all_pairs, zeros};
+use crate::blob::{Classes, FIRST, SECOND, classes, zeros};
 use crate::options::{EscapedSlashes, PathParameters, PathRules};
 
 /// The form of a request target (RFC 9112 section 3.2).
@@ -126,17 +126,37 @@ pub(crate) fn canonical_target(raw: &[u8], rules: PathRules) -> Result<Canonical
     Ok(CanonicalTarget { path, query, stripped, redirect })
 }
 
+/// Octets that no target may have ([R-T3]), and those that may make a path other than canonical.
+const REFUSED: u8 = 1;
+const SPECIAL: u8 = 2;
+static CLASSES: Classes = {
+    let mut table = [0; 256];
+    let mut octet = 0_u8;
+    loop {
+        let refused = if octet.is_ascii_graphic() && octet != b'#' { 0 } else { REFUSED };
+        let first = if octet == b'/' { FIRST } else { 0 };
+        let second = if matches!(octet, b'/' | b'.') { SECOND } else { 0 };
+        let special = if matches!(octet, b'%' | b';' | b'\\' | b'<' | b'>' | b'`') { SPECIAL } else { 0 };
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            table[octet as usize] = refused | special | first | second;
+        }
+        if octet == u8::MAX {
+            break table;
+        }
+        octet = octet.wrapping_add(1);
+    }
+};
+
 /// Whether every octet may stand in a target ([R-T3]).
 fn has_allowed_octets(raw: &[u8]) -> bool {
-    all_octets(raw, |b| b.is_ascii_graphic() & (b != b'#'))
+    classes(raw, &CLASSES) & REFUSED == 0
 }
 
 /// Whether a path is canonical under every choice of rules, as far as can be told from single octets and pairs of them:
 /// no triplet, no parameter, no octet that is refused, no empty segment but the last, no segment that begins with a dot.
 fn is_canonical(path: &[u8]) -> bool {
-    let special = |b: u8| (b == b'#') | (b == b'%') | (b == b';') | (b == b'\\') | (b == b'<') | (b == b'>') | (b == b'`');
-    let octets = all_octets(path, |b| b.is_ascii_graphic() & !special(b));
-    octets & all_pairs(path, |a, b| !((a == b'/') & ((b == b'/') | (b == b'.')))) & !path.is_empty()
+    !path.is_empty() && classes(path, &CLASSES) == 0
 }
 
 /// The place of the first such octet, or the end.

@@ -27,7 +27,7 @@ pub(crate) struct HostMap {
     shards: Vec<Arc<[u8]>>,
     any: Option<Arc<[u8]>>,
     /// Numbers of labels that suffixes of wildcards have, or once had.
-    wildcards: u128,
+    wildcards: [u64; 2],
     named: usize,
 }
 
@@ -48,11 +48,11 @@ impl HostMap {
 
     fn spread(&mut self, named: Vec<(Hostname, Vec<u8>)>) {
         self.named = named.len();
-        self.wildcards = 0;
+        self.wildcards = [0; 2];
         let shards = (named.len() / PER_SHARD).max(1).checked_next_power_of_two().unwrap_or(1);
         let mut lists: Vec<Vec<(Hostname, Vec<u8>)>> = std::iter::repeat_with(Vec::new).take(shards).collect();
         for (hostname, value) in named {
-            self.wildcards |= level(&hostname);
+            self.learn(&hostname);
             if let Some(list) = lists.get_mut(shard_of(hash_of(&hostname), shards)) {
                 list.push((hostname, value));
             }
@@ -92,7 +92,7 @@ impl HostMap {
             let all: Vec<_> = self.iter().filter_map(|(hostname, value)| Some((hostname?, value.0.to_vec()))).collect();
             self.spread(all);
         }
-        self.wildcards |= level(&hostname);
+        self.learn(&hostname);
         let at = shard_of(hash_of(&hostname), self.shards.len());
         let Some(place) = self.shards.get_mut(at) else { return };
         let mut entries: Vec<(Hostname, Vec<u8>)> = entries(Blob(place)).map(|(name, value)| (name, value.0.to_vec())).collect();
@@ -122,6 +122,11 @@ impl HostMap {
         }
     }
 
+    /// What is served for any host, if nothing is served for a name.
+    pub(crate) fn only(&self) -> Option<Blob<'_>> {
+        self.any.as_deref().filter(|_| self.named == 0).map(Blob)
+    }
+
     /// Number of hostnames.
     pub(crate) fn len(&self) -> usize {
         self.named.saturating_add(usize::from(self.any.is_some()))
@@ -143,6 +148,22 @@ impl HostMap {
             levels.left = levels.kept;
         }
         levels
+    }
+
+    /// Notes the number of labels of a wildcard.
+    fn learn(&mut self, hostname: &Hostname) {
+        if let Hostname::Wildcard(suffix) = hostname {
+            let count = suffix.bytes().filter(|b| *b == b'.').count();
+            if let Some(word) = self.wildcards.get_mut(count / 64) {
+                *word |= 1_u64.wrapping_shl(u32::try_from(count % 64).unwrap_or(0));
+            }
+        }
+    }
+
+    /// Whether some wildcard has this number of labels.
+    fn wants(&self, count: usize) -> bool {
+        let word = self.wildcards.get(count / 64).copied().unwrap_or(0);
+        word.wrapping_shr(u32::try_from(count % 64).unwrap_or(0)) & 1 == 1
     }
 
     fn probe(&self, hash: u64, name: &str) -> Option<Blob<'_>> {
@@ -219,22 +240,6 @@ fn wildcard(suffix: u64) -> u64 {
     hash::mix(suffix, WILDCARD)
 }
 
-/// The bit of a wildcard's number of labels.
-fn level(hostname: &Hostname) -> u128 {
-    match hostname {
-        Hostname::Exact(_) => 0,
-        Hostname::Wildcard(suffix) => bit(suffix.bytes().filter(|b| *b == b'.').count()),
-    }
-}
-
-fn bit(count: usize) -> u128 {
-    u32::try_from(count).ok().and_then(|count| 1_u128.checked_shl(count)).unwrap_or(0)
-}
-
-fn wanted(wildcards: u128, count: usize) -> bool {
-    wildcards != 0 && wildcards & bit(count) != 0
-}
-
 fn shard_of(hash: u64, shards: usize) -> usize {
     // The slots use other bits: they mix the hash again.
     usize::try_from(hash.wrapping_shr(40)).unwrap_or(0) & shards.wrapping_sub(1)
@@ -303,7 +308,7 @@ impl Levels<'_> {
     fn keep(&mut self, below: usize) -> u64 {
         self.kept = 0;
         labels(self.host, |count, start, hash| {
-            if wanted(self.map.wildcards, count) && self.kept < below {
+            if self.map.wants(count) && self.kept < below {
                 if let Some(place) = self.suffixes.get_mut(self.kept % FEW) {
                     *place = (hash, start);
                 }

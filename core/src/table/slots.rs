@@ -62,20 +62,30 @@ fn slot(hash: u64, seed: u32, mask: usize) -> (usize, u32) {
 
 /// The first place of a hash for which `is_it` holds.
 pub(crate) fn find(blob: Blob<'_>, at: usize, hash: u64, mut is_it: impl FnMut(usize) -> bool) -> Option<usize> {
-    let mask = blob.place(at);
-    let (first, tag) = slot(hash, blob.u32(at.wrapping_add(4)), mask);
-    let slots = at.wrapping_add(HEAD);
+    let (head, rest) = blob.0.get(at..)?.split_first_chunk::<HEAD>()?;
+    let head = u64::from_le_bytes(*head);
+    let mask = low(head);
+    let (first, tag) = slot(hash, high(head), mask);
+    let slots = rest.as_chunks::<SLOT>().0.get(..=mask)?;
     for step in 0..=mask {
-        let slot = slots.wrapping_add((first.wrapping_add(step) & mask).wrapping_mul(SLOT));
-        let place = blob.place(slot.wrapping_add(4));
+        let slot = u64::from_le_bytes(*slots.get(first.wrapping_add(step) & mask)?);
+        let place = usize::try_from(high(slot)).unwrap_or(0);
         if place == 0 {
             return None;
         }
-        if blob.u32(slot) == tag && is_it(place) {
+        if low(slot) == usize::try_from(tag).unwrap_or(0) && is_it(place) {
             return Some(place);
         }
     }
     None
+}
+
+fn low(word: u64) -> usize {
+    usize::try_from(word & u64::from(u32::MAX)).unwrap_or(0)
+}
+
+fn high(word: u64) -> u32 {
+    u32::try_from(word.wrapping_shr(32)).unwrap_or(0)
 }
 
 /// Octets of a table.

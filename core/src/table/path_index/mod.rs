@@ -35,8 +35,10 @@ mod head {
     pub(super) const ROOT: usize = 12;
     /// Whether there are regular expressions.
     pub(super) const REGEX: usize = 16;
+    /// A bit for the hash of each node, of 64: most paths that are no node are told by it.
+    pub(super) const BITS: usize = 20;
     /// The nodes by hash.
-    pub(super) const SLOTS: usize = 20;
+    pub(super) const SLOTS: usize = 28;
 }
 
 /// What stands where in a node.
@@ -96,6 +98,11 @@ const OTHER_METHOD: u8 = u8::MAX;
 /// The number of a method in a record.
 fn method_number(method: &str) -> u8 {
     METHODS.iter().position(|known| *known == method).and_then(|n| u8::try_from(n).ok()).map_or(OTHER_METHOD, |n| n.wrapping_add(1))
+}
+
+/// The bit of a hash.
+fn hash_bit(hash: u64) -> u64 {
+    1_u64.wrapping_shl(u32::try_from(hash.wrapping_shr(58)).unwrap_or(0))
 }
 
 /// Every match of an index, in order of precedence.

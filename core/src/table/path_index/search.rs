@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use super::conditions::{self, shape};
-use super::{OTHER_METHOD, SEED, group, head, method_number, node, record};
+use super::{OTHER_METHOD, SEED, group, hash_bit, head, method_number, node, record};
 use crate::blob::{Blob, zeros};
 use crate::model::automaton;
 use crate::model::matching::{Matcher, Subject, form_decode, query_is, query_values};
@@ -333,11 +333,17 @@ fn deepest(index: Blob<'_>, path: &str) -> (usize, usize) {
     let path = path.as_bytes();
     let depth = index.place(head::DEPTH);
     let mut deepest = index.place(head::ROOT);
+    let bits = index.u64(head::BITS);
     let probe = |hash, end| {
+        if bits & hash_bit(hash) == 0 {
+            return None;
+        }
         let path = path.get(..end).unwrap_or_default();
         slots::find(index, head::SLOTS, hash, |at| path_of(index, at) == path)
     };
-    let covers = |at: usize| index.u32(at.wrapping_add(node::PREFIX)) != 0 || index.u32(at.wrapping_add(node::REGEX)) != 0;
+    // Prefix and regular expressions stand side by side.
+    let covers = |at: usize| index.u64(at.wrapping_add(node::PREFIX)) != 0;
+    let exacts = index.u32(head::EXACT);
     let (mut hash, mut at, mut segments) = (SEED, 1_usize, 0_usize);
     loop {
         let (word, valid) = word_at(path, at);
@@ -357,14 +363,14 @@ fn deepest(index: Blob<'_>, path: &str) -> (usize, usize) {
             }
             // Nothing has more segments.
             let next = u32::try_from(segments.wrapping_add(1).min(31)).unwrap_or(31);
-            if segments >= depth && index.u32(head::EXACT).wrapping_shr(next) == 0 {
+            if segments >= depth && exacts.wrapping_shr(next) == 0 {
                 return (0, deepest);
             }
         } else if valid < 8 {
             hash = hash::mix(hash, bottom(word, valid));
             segments = segments.wrapping_add(1);
             let mut exact = 0;
-            if (segments <= depth || index.u32(head::EXACT) & super::write::segments_bit(segments) != 0)
+            if (segments <= depth || exacts & super::write::segments_bit(segments) != 0)
                 && let Some(found) = probe(hash, path.len())
             {
                 exact = index.place(found.wrapping_add(node::EXACT));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::HeaderName;
 
-use super::{OTHER_METHOD, SEED, conditions, group, head, method_number, node, record};
+use super::{OTHER_METHOD, SEED, conditions, group, hash_bit, head, method_number, node, record};
 use crate::blob::Writer;
 use crate::model::automaton::Automaton;
 use crate::model::matching::{GrpcMatch, HeaderMatch, HttpMatch, Matcher, NameMatch, PathMatch, QueryMatch, ValueMatch};
@@ -98,6 +98,8 @@ impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
         let regex = nodes.values().any(|node| !node.regex.is_empty());
         let head = [0, u32::try_from(depth).unwrap_or(u32::MAX), exact, 0, u32::from(regex)];
         head.into_iter().for_each(|value| self.writer.u32(value));
+        let bits = nodes.keys().fold(0, |bits, path| bits | hash_bit(path_hash(path)));
+        self.writer.bytes(&bits.to_le_bytes());
         // The slots' size depends on the number of nodes alone: their places are known only after a first writing.
         let slots_at = self.writer.place();
         let placeholder: Vec<(u64, u32)> = nodes.keys().map(|path| (path_hash(path), 1)).collect();
