@@ -39,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) routes_of_frontends: Vec<ServedRoutes>,
     pub(crate) rule_data: Vec<RuleData>,
     pub(crate) match_data: Vec<MatchData>,
+    pub(crate) parts: crate::compile::Parts,
 }
 
 /// The routes of one listener or frontend.

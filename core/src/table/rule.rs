@@ -10,7 +10,7 @@ use crate::model::session::SessionPersistence;
 use crate::request::Pick;
 
 /// What a rule does.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RuleData {
     pub(crate) filters: Filters,
     pub(crate) shares: Shares,
@@ -35,14 +35,14 @@ impl RuleData {
 }
 
 /// The backendRefs of a rule, by weight ([B-1]).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Shares {
     list: Box<[Share]>,
     total: u64,
 }
 
 /// One backendRef.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Share {
     /// Sum of the weights up to and including this one.
     end: u64,
