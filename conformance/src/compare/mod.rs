@@ -2,6 +2,7 @@
 
 mod shrink;
 mod table;
+pub mod updates;
 
 pub(crate) use table::{place, target, view};
 

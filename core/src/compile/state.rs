@@ -25,7 +25,7 @@ use crate::model::hostname::Hostname;
 use crate::model::pattern::Patterns;
 use crate::options::AliasHeaders;
 use crate::resource::backend::XBackendStatus;
-use crate::resource::status::{GatewayStatus, ListenerSetStatus, PolicyStatus};
+use crate::resource::status::{GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus};
 use crate::table::{RouteKind, Table};
 use crate::validate;
 
@@ -76,9 +76,10 @@ pub(crate) struct RouteChange<'r> {
     pub(crate) source: Option<Source<'r>>,
 }
 
-/// The change reaches further than routes: everything has to be compiled again.
-#[derive(Debug)]
-pub(crate) struct Beyond;
+/// The change reaches further than routes: everything has to be compiled again. Has the former status of the routes that
+/// are out of the state already.
+#[derive(Debug, Default)]
+pub(crate) struct Beyond(BTreeMap<ObjectRef, Option<RouteStatus>>);
 
 /// What a change has led to.
 #[derive(Debug, Default)]
@@ -100,7 +101,7 @@ struct Work<'w, 'r> {
     whole: bool,
     fresh: BTreeMap<u32, (KeptRoute, Rules)>,
     /// The former status of routes that are looked at again.
-    before: BTreeMap<ObjectRef, Option<crate::resource::status::RouteStatus>>,
+    before: BTreeMap<ObjectRef, Option<RouteStatus>>,
     /// Routes that have something else to be told.
     met: BTreeSet<u32>,
     /// Gateways that count other routes.
@@ -205,7 +206,7 @@ impl State {
         if whole {
             self.ids = build::parents(&self.gateways, self.specific.keys(), &mut work.draft);
         } else if turned || self.patterns.is_full() {
-            return Err(Beyond);
+            return Err(Beyond(work.before));
         }
         self.separate(&mut work);
         for (number, (route, rules)) in &mut work.fresh {
@@ -369,7 +370,7 @@ impl State {
         };
         let keeps = work.lookup.options.alias_headers == AliasHeaders::Keep;
         if !work.whole && !keeps && self.names.turned(&self.known, &known) {
-            return Err(Beyond);
+            return Err(Beyond(std::mem::take(&mut work.before)));
         }
         self.names.settle();
         work.draft.set_known_fields(known.clone());
@@ -490,6 +491,19 @@ impl State {
         status
     }
 
+    /// The status of every object before a change that reaches further than routes.
+    pub(crate) fn status_before(&self, Beyond(before): Beyond) -> Status {
+        let mut status = self.status();
+        for (object, before) in before {
+            let Some(before) = before else { continue };
+            let kind = RouteKind::ALL.into_iter().find(|kind| kind.as_str() == &*object.kind);
+            let entry = ObjectStatus { object, status: before };
+            status.routes_mut(kind).into_iter().for_each(|list| list.push(entry.clone()));
+        }
+        status.sort();
+        status
+    }
+
     /// All findings. `rejected` are those of the API server.
     pub(crate) fn diagnostics(&self, rejected: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let of_others = self.findings.values().flatten();
@@ -588,7 +602,7 @@ fn replace<S: Clone + PartialEq>(
 }
 
 impl Status {
-    fn routes_mut(&mut self, kind: Option<RouteKind>) -> Option<&mut Vec<ObjectStatus<crate::resource::status::RouteStatus>>> {
+    fn routes_mut(&mut self, kind: Option<RouteKind>) -> Option<&mut Vec<ObjectStatus<RouteStatus>>> {
         Some(match kind? {
             RouteKind::Http => &mut self.http_routes,
             RouteKind::Grpc => &mut self.grpc_routes,
