@@ -115,7 +115,7 @@ fn run(root: &Path, name: &str) -> Result<(), Failed> {
         wrong.extend(told.into_iter().map(|told| format!("{}: {told}", connected.name())));
         won.extend(connected.winner(&nowhere, &compiled.table));
     }
-    for rule in compiled.table.rules().iter().filter(|rule| !won.contains(&rule.id)) {
+    for rule in compiled.table.rules().filter(|rule| !won.contains(&rule.id)) {
         let Some(route) = compiled.table.route(rule.route) else { continue };
         if loaded.sources.position(&route.object, "").is_some_and(|position| *position.file == *manifest) {
             wrong.push(format!("no request for {} #{}", object_name(&route.object), rule.index));

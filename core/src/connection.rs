@@ -10,10 +10,13 @@ use crate::canonical::{Host, RequestAuthority, parse_authority};
 use crate::decide::host_name;
 use crate::decision::Parent;
 use crate::diagnostic::ObjectRef;
+use crate::explain::others;
 use crate::report::BackendReport;
 use crate::request::{Arrival, Pick, Place};
+use crate::table::host_map::Covering;
+use crate::table::path_index;
 use crate::table::rule::RuleData;
-use crate::table::{BackendId, Endpoints, ListenerId, ListenerProtocol, PortProtocol, RouteId, RuleId, ServedRoutes, Table};
+use crate::table::{BackendId, ListenerId, ListenerProtocol, PortProtocol, RouteId, RuleId, ServedRoutes, Table};
 
 /// What is to be done with a connection, or with the first datagram of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,9 +263,9 @@ impl Table {
         let host = name.as_ref().and_then(|name| host_name(&name.host));
         match self.find_connection(arrival, name.as_ref().map(|name| &name.host)) {
             Err(decision) => decision,
-            Ok(found) => match served_rules(&found, host).next().and_then(|(_, rules)| rules.first()) {
+            Ok(found) => match served_rules(&found, host).next() {
                 None => reject(found.parent.listener(), ConnectionReason::NoRoute),
-                Some(rule) => self.connect(&found, *rule, pick),
+                Some((_, rule)) => self.connect(&found, rule, pick),
             },
         }
     }
@@ -332,10 +335,7 @@ impl Table {
         }
         let (_, share) = data.shares.pick(pick).ok_or(ConnectionReason::ZeroWeights)?;
         let backend = share.backend.and_then(|id| self.backend(id)).ok_or(ConnectionReason::InvalidBackend)?;
-        match &backend.endpoints {
-            Endpoints::Known(list) if list.is_empty() => Err(ConnectionReason::NoEndpoints),
-            _ => Ok(backend.id),
-        }
+        if self.has_no_endpoint(backend.id) { Err(ConnectionReason::NoEndpoints) } else { Ok(backend.id) }
     }
 
     /// Explains the decision for a connection. Takes and gives what [`decide_connection`](Self::decide_connection)
@@ -364,19 +364,22 @@ impl Table {
             return explanation;
         };
         explanation.parent = self.parent_name(found.parent);
-        for (hostname, rules) in served_rules(&found, host) {
-            for rule in rules {
-                let route = self.rule(*rule).and_then(|info| self.route(info.route));
-                explanation.candidates.push(ConnectionCandidate {
-                    route: route.map(|route| route.object.clone()).unwrap_or_default(),
-                    hostname: hostname.to_owned(),
-                    won: Some(*rule) == winner,
-                });
-            }
+        for (covering, rule) in served_rules(&found, host) {
+            let route = self.rule(rule).and_then(|info| self.route(info.route));
+            explanation.candidates.push(ConnectionCandidate {
+                route: route.map(|route| route.object.clone()).unwrap_or_default(),
+                hostname: match covering {
+                    Covering::Exact => host.unwrap_or_default().to_owned(),
+                    Covering::Wildcard(suffix) => format!("*{suffix}"),
+                    Covering::Any => "*".to_owned(),
+                },
+                won: Some(rule) == winner,
+            });
         }
         let covers = |name: &crate::model::hostname::Hostname| host.is_some_and(|host| name.matches(host));
-        let names = found.routes.tls.iter().filter_map(|(name, _)| name).filter(|name| !covers(name));
+        let names = others(&found.routes.tls).filter(|name| !covers(name));
         explanation.others = names.map(|name| name.to_string()).collect();
+        explanation.others.sort();
         explanation
     }
 
@@ -422,10 +425,10 @@ fn server_name<'a>(arrival: &Arrival<'a>) -> Result<Option<RequestAuthority<'a>>
     }
 }
 
-/// The rules that could serve a connection, by hostname, the most specific first.
-fn served_rules<'t>(found: &Found<'t>, host: Option<&'t str>) -> impl Iterator<Item = (&'t str, &'t [RuleId])> {
-    let streams = (!found.routes.streams.is_empty()).then_some(("*", &*found.routes.streams));
-    let tls = found.routes.tls.named_levels(host).map(|(name, rules)| (name, &**rules));
+/// The rules that could serve a connection, with the hostname that covers its server name; the first serves.
+fn served_rules<'t>(found: &Found<'t>, host: Option<&'t str>) -> impl Iterator<Item = (Covering<'t>, RuleId)> {
+    let streams = found.routes.streams.iter().map(|rule| (Covering::Any, *rule));
+    let tls = found.routes.tls.levels(host).flat_map(|(covering, list)| path_index::rules(list).map(move |rule| (covering, rule)));
     // A listener has routes of one of the two kinds only.
     tls.chain(streams)
 }

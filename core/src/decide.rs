@@ -9,12 +9,13 @@ use crate::decision::{
     Redirect, Respond, ResponseEdits, Rewrite, Target,
 };
 use crate::model::filter::{self, Filters, PathModifier, Scheme};
-use crate::model::matching::{Matcher, Subject, is_grpc};
+use crate::model::matching::{Subject, is_grpc};
 use crate::options::{AliasHeaders, HostnameFallback, Preflights, Reading, RedirectPort};
 use crate::request::{Authority, Headers, Pick, Place, Request};
 use crate::session::{Choice, Sessions};
+use crate::table::path_index::{Found, Search};
 use crate::table::rule::{RuleData, Share};
-use crate::table::{ANY_PORT, Endpoints, ListenerId, MatchId, PortId, PortProtocol, RuleId, Table};
+use crate::table::{ANY_PORT, ListenerId, PortId, PortProtocol, Table};
 
 // Statics, because a borrow of them outlives the call.
 static ORIGIN: HeaderName = header::ORIGIN;
@@ -70,7 +71,7 @@ impl Table {
         };
         let fields = Fields::read(request.headers).map_err(Reason::Refused)?;
         if choices.alias_headers == AliasHeaders::Reject
-            && request.headers.names().any(|name| self.inner.known_fields.original(name).is_some())
+            && request.headers.names().any(|name| self.inner.parents.known_fields.original(name).is_some())
         {
             return Err(Reason::Refused(Refusal::HeaderAlias));
         }
@@ -135,16 +136,16 @@ impl Table {
 
     /// The listeners of a port that accept a host, the most specific first ([L-21]).
     fn listeners_for<'t>(&'t self, port: PortId, host: Option<&'t str>) -> impl Iterator<Item = ListenerId> {
-        let index = usize::try_from(port.index()).ok().and_then(|n| self.inner.hosts_of_ports.get(n));
+        let index = usize::try_from(port.index()).ok().and_then(|n| self.inner.parents.hosts_of_ports.get(n));
         index.into_iter().flat_map(move |index| index.levels(host)).copied()
     }
 
-    /// The match that wins ([M-20]), and the octets its prefix replacement replaces.
-    fn find<H: Headers + ?Sized>(&self, read: &Read<'_, H>, request: &Request<'_, H>) -> Option<Winner> {
+    /// The match that wins ([M-20]).
+    fn find<H: Headers + ?Sized>(&self, read: &Read<'_, H>, request: &Request<'_, H>) -> Option<Found> {
         let subject = read.subject(request)?;
         let host = read.host();
-        if let Some(winner) = self.first_match(read.parent, host, &subject, false) {
-            return Some(winner);
+        if let Some(found) = self.first_match(read.parent, host, &subject, false) {
+            return Some(found);
         }
         // A preflight asks about another method: rules that only match that one may answer it ([U-26]).
         if self.inner.choices.preflights == Preflights::AsMatched {
@@ -160,42 +161,19 @@ impl Table {
         host: Option<&str>,
         subject: &Subject<'_, H>,
         cors_only: bool,
-    ) -> Option<Winner> {
+    ) -> Option<Found> {
         let routes = self.served(parent)?;
-        let wanted = |id: &MatchId| !cors_only || self.rule_of(*id).is_some_and(|rule| rule.filters.cors.is_some());
         // When no rule of the most specific hostname matches, broader ones are asked, unless it captures the request
         // ([U-5]).
         let levels = match self.inner.choices.hostname_fallback {
             HostnameFallback::Broader => usize::MAX,
             HostnameFallback::None => 1,
         };
+        let mut search = Search::new(self, subject, cors_only);
         if routes.asks_grpc(host, subject.grpc) {
-            let ids = routes.grpc.levels(host).take(levels).flat_map(|level| level.iter().copied());
-            let holds = |id: &MatchId| self.match_data(*id).is_some_and(|data| data.matcher.first_failure(subject).is_none());
-            return ids.filter(wanted).find(holds).map(|id| Winner { id, prefix: 0 });
+            return routes.grpc.levels(host).take(levels).find_map(|(_, index)| search.find_grpc(index));
         }
-        let candidates = routes.http.levels(host).take(levels).flat_map(|level| level.candidates(subject.path));
-        for (id, path_holds) in candidates {
-            let Some(data) = self.match_data(id) else { continue };
-            let Matcher::Http(matcher) = &data.matcher else { continue };
-            let failed = if path_holds { matcher.first_failure_after_path(subject) } else { matcher.first_failure(subject) };
-            if failed.is_none() && wanted(&id) {
-                return Some(Winner { id, prefix: data.matcher.prefix_len() });
-            }
-        }
-        None
-    }
-
-    pub(crate) fn match_data(&self, id: MatchId) -> Option<&crate::table::route_index::MatchData> {
-        self.inner.match_data.get(usize::try_from(id.index()).ok()?)
-    }
-
-    fn rule_of(&self, id: MatchId) -> Option<&RuleData> {
-        self.rule_data(self.match_info(id)?.rule)
-    }
-
-    pub(crate) fn rule_data(&self, id: RuleId) -> Option<&RuleData> {
-        self.inner.rule_data.get(usize::try_from(id.index()).ok()?)
+        routes.http.levels(host).take(levels).find_map(|(_, index)| search.find(index))
     }
 
     /// The scheme and port of a parent, which a redirect keeps unless it names others ([F-21], [F-23]).
@@ -225,7 +203,7 @@ impl Table {
     /// What the winning rule does with the request: the fixed pipeline of [F-3].
     fn outcome<'a, H: Headers + ?Sized>(
         &'a self,
-        winner: Winner,
+        winner: Found,
         read: Read<'a, H>,
         request: &Request<'a, H>,
         pick: Pick,
@@ -233,16 +211,15 @@ impl Table {
         grpc: bool,
     ) -> Decision<'a> {
         let none = || Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default()));
-        let (Some(info), Some(rule)) = (self.match_info(winner.id), self.rule_of(winner.id)) else { return none() };
-        let (Some(of_rule), Some(target)) = (self.rule(info.rule), read.target) else { return none() };
-        let matched = Matched { parent: read.parent, route: of_rule.route, rule: info.rule, match_: winner.id };
+        let (Some(rule), Some(target)) = (self.rule_data(winner.rule), read.target) else { return none() };
+        let matched = Matched { parent: read.parent, route: winner.route, rule: winner.rule, match_: winner.match_ };
         let mut response = ResponseEdits {
             headers: HeaderEdits { modifiers: [None, Some(&rule.filters.response_headers)] },
             cors: cors(rule, request.method, read.fields),
         };
         let answer = |reason, response| Decision::Respond(respond(Some(matched), reason, grpc, response));
         let prefix = target.forwarded_len(winner.prefix);
-        if rule.fail_closed {
+        if rule.fail_closed() {
             return answer(Reason::InvalidRule, ResponseEdits::default());
         }
         // CORS before everything else: a preflight carries no credentials ([C-9]).
@@ -287,21 +264,21 @@ impl Table {
             return to(redirect, extensions, response);
         }
         let Some(backend) = share.backend.and_then(|id| self.backend(id)) else { return answer(Reason::InvalidBackend, response) };
-        if matches!(&backend.endpoints, Endpoints::Known(list) if list.is_empty()) {
+        if self.has_no_endpoint(backend.id) {
             return answer(Reason::NoEndpoints, response);
         }
         Decision::Forward(Forward {
             matched,
             backend: backend.id,
-            known_fields: &self.inner.known_fields,
+            known_fields: &self.inner.parents.known_fields,
             keeps_aliases: self.inner.choices.alias_headers == AliasHeaders::Keep,
             authority: rewritten_host(rule, share).or(received),
             target: Target { rewrite: rewrite(rewritten_path(rule, share), prefix), ..target_of(target) },
             request_headers: HeaderEdits { modifiers: [Some(&rule.filters.request_headers), Some(&share.filters.request_headers)] },
             response,
             mirrors: Mirrors { all: [&rule.filters.mirrors, &share.filters.mirrors], pick },
-            timeouts: rule.timeouts,
-            retry: rule.retry.as_ref(),
+            timeouts: rule.timeouts(),
+            retry: rule.retry(),
             session,
             auth,
             extensions,
@@ -344,11 +321,6 @@ impl<'a, H: Headers + ?Sized> Read<'a, H> {
 /// The name of a host for comparison with hostnames; `None` for an address.
 pub(crate) fn host_name<'h>(host: &'h Host<'_>) -> Option<&'h str> {
     (host.kind() == HostKind::Name).then(|| host.as_str())
-}
-
-struct Winner {
-    id: MatchId,
-    prefix: usize,
 }
 
 fn respond(matched: Option<Matched>, reason: Reason, grpc: bool, response: ResponseEdits<'_>) -> Respond<'_> {

@@ -52,7 +52,7 @@ impl<'a> Decision<'a> {
 }
 
 /// What a route that decided is attached to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Parent {
     /// A listener of a Gateway or ListenerSet.
     Listener(ListenerId),
@@ -477,7 +477,7 @@ impl<'a> Mirrors<'a> {
 }
 
 /// The timeouts of a rule; `None` is no timeout: absent, or `0s` ([TO-3]).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Timeouts {
     /// For the whole request ([TO-1]).
     pub request: Option<Duration>,

@@ -4,16 +4,20 @@
 //! The conditions and the order are those that [`Table::decide`] uses; here they are asked of every match
 //! instead of the first that holds.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::canonical::is_named_by_connection;
 use crate::decision::{Parent, Reason};
-use crate::model::matching::{Failed, Subject, is_grpc};
+use crate::model::hostname::Hostname;
+use crate::model::matching::{Failed, Matcher, Subject, is_grpc};
 use crate::options::{AliasHeaders, Chosen, HostnameFallback};
 use crate::report::{DecisionReport, MatchReport};
 use crate::request::{Headers, Pick, Place, Request};
+use crate::table::host_map::{Covering, HostMap};
+use crate::table::path_index;
 use crate::table::precedence::{Criterion, Rank};
 use crate::table::{MatchId, Table};
 
@@ -37,7 +41,7 @@ pub struct Explanation {
     /// When nothing matched: what came nearest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
-    /// Hostnames of the listener that do not cover the host.
+    /// Hostnames of the listener that do not cover the host; empty when the listener has more than 64.
     pub other_hostnames: Vec<String>,
     /// Header fields that matches do not see and backends do not get, because `Connection` names them or because they
     /// are aliases of others.
@@ -99,7 +103,7 @@ impl Table {
             nearest: None,
             other_hostnames: Vec::new(),
             dropped_headers: self.dropped_headers(request.headers),
-            options: self.inner.chosen.clone(),
+            options: self.inner.parents.chosen.clone(),
         };
         match self.read(request, is_grpc(request.headers)) {
             Err(reason) => explanation.nearest = self.nearest_listener(request, reason),
@@ -119,9 +123,9 @@ impl Table {
     /// Header fields that are neither matched nor forwarded.
     fn dropped_headers<H: Headers + ?Sized>(&self, headers: &H) -> Vec<String> {
         let keeps = self.inner.choices.alias_headers == AliasHeaders::Keep;
-        let alias = |name: &[u8]| !keeps && self.inner.known_fields.original(name).is_some();
+        let alias = |name: &[u8]| !keeps && self.inner.parents.known_fields.original(name).is_some();
         let dropped = headers.names().filter(|name| alias(name) || is_named_by_connection(name, headers));
-        let names: std::collections::BTreeSet<String> = dropped.map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
+        let names: BTreeSet<String> = dropped.map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
         names.into_iter().collect()
     }
 
@@ -164,31 +168,30 @@ impl Table {
         explanation: &mut Explanation,
     ) {
         let Some(routes) = self.served(parent) else { return };
-        let http = routes.http.iter().map(|(name, routes)| (name, routes.all().collect::<Vec<_>>()));
-        let grpc = routes.grpc.iter().map(|(name, ids)| (name, ids.to_vec()));
         let asks_grpc = routes.asks_grpc(host, subject.grpc);
         let mut found: Vec<Weighed<'_>> = Vec::new();
-        for (hostname, ids) in http.chain(grpc) {
-            if hostname.as_ref().is_none_or(|name| host.is_some_and(|host| name.matches(host))) {
-                // Exact before wildcard, more characters first ([M-4]).
-                let text = hostname.as_ref().map(ToString::to_string);
-                let specificity = text.as_ref().map_or((0, 0), |text| (if text.starts_with('*') { 1 } else { 2 }, text.len()));
-                let hostname = text.unwrap_or_else(|| "*".to_owned());
-                found.extend(ids.into_iter().filter_map(|id| {
-                    let data = self.match_data(id)?;
-                    let of_grpc = asks_grpc && data.http().is_some();
-                    Some(Weighed {
-                        id,
-                        specificity,
-                        rank: data.rank.clone(),
-                        hostname: hostname.clone(),
-                        failed: if of_grpc { Some(Failed::Grpc) } else { data.matcher.first_failure(subject) },
-                    })
-                }));
-            } else {
-                explanation.other_hostnames.extend(hostname.map(|name| name.to_string()));
-            }
+        for (covering, index) in routes.http.levels(host).chain(routes.grpc.levels(host)) {
+            // Exact before wildcard, more characters first ([M-4]).
+            let (specificity, hostname) = match covering {
+                Covering::Exact => ((2, 0), host.unwrap_or_default().to_ascii_lowercase()),
+                Covering::Wildcard(suffix) => ((1, suffix.len()), format!("*{}", suffix.to_ascii_lowercase())),
+                Covering::Any => ((0, 0), "*".to_owned()),
+            };
+            found.extend(path_index::all(index).filter_map(|id| {
+                let matcher = self.matcher(id)?;
+                let of_grpc = asks_grpc && matches!(matcher, Matcher::Http(_));
+                Some(Weighed {
+                    id,
+                    specificity,
+                    rank: self.rank(id)?,
+                    hostname: hostname.clone(),
+                    failed: if of_grpc { Some(Failed::Grpc) } else { matcher.first_failure(subject) },
+                })
+            }));
         }
+        let covers = |name: &Hostname| host.is_some_and(|host| name.matches(&host.to_ascii_lowercase()));
+        let names: BTreeSet<Hostname> = others(&routes.http).chain(others(&routes.grpc)).filter(|name| !covers(name)).collect();
+        explanation.other_hostnames = names.into_iter().map(|name| name.to_string()).collect();
         found.sort_by(|a, b| b.specificity.cmp(&a.specificity).then(a.rank.cmp(&b.rank)));
         let first = found.iter().find(|one| Some(one.id) == winner);
         let runner_up = found.iter().find(|one| Some(one.id) != winner && one.failed.is_none());
@@ -209,7 +212,7 @@ impl Table {
         if first.specificity != second.specificity {
             return "more specific hostname";
         }
-        let grpc = self.match_data(first.id).is_some_and(|data| data.http().is_none());
+        let grpc = matches!(self.matcher(first.id), Some(Matcher::Grpc(_)));
         criterion_name(first.rank.criterion(&second.rank, grpc))
     }
 
@@ -232,7 +235,7 @@ impl Table {
         Candidate {
             place: self.place(one.id),
             hostname: one.hostname.clone(),
-            conditions: self.match_data(one.id).map(|data| data.matcher.to_string()).unwrap_or_default(),
+            conditions: self.matcher(one.id).map(ToString::to_string).unwrap_or_default(),
             verdict,
         }
     }
@@ -248,6 +251,12 @@ impl Table {
             ..MatchReport::default()
         }
     }
+}
+
+/// The hostnames of a parent, if they are few enough to be read.
+pub(crate) fn others(map: &HostMap) -> impl Iterator<Item = Hostname> {
+    const READABLE: usize = 64;
+    (map.len() <= READABLE).then(|| map.iter().filter_map(|(hostname, _)| hostname)).into_iter().flatten()
 }
 
 /// A match, its place in the order, and its first condition that fails.

@@ -34,6 +34,7 @@ pub mod resource;
 pub mod session;
 pub mod table;
 
+mod blob;
 mod compile;
 mod decide;
 mod features;

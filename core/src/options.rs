@@ -453,6 +453,7 @@ impl Options {
             hostname_fallback: self.hostname_fallback,
             preflights: self.preflights,
             redirect_port: self.redirect_port,
+            regex_rank: self.regex_rank,
         }
     }
 }
@@ -501,6 +502,7 @@ pub(crate) struct Choices {
     pub(crate) hostname_fallback: HostnameFallback,
     pub(crate) preflights: Preflights,
     pub(crate) redirect_port: RedirectPort,
+    pub(crate) regex_rank: RegexRank,
 }
 
 /// How the repeatable parts of a request are read.

@@ -342,25 +342,17 @@ impl Table {
     /// listener and hostname, conditions, rule, and what is done.
     pub fn routing_rows(&self) -> Vec<[String; 4]> {
         let mut rows = Vec::new();
-        for (listener, routes) in self.inner.listeners.iter().zip(&self.inner.routes_of_listeners) {
-            let name = |hostname: Option<crate::model::hostname::Hostname>| {
-                let host = hostname.map_or_else(|| "*".to_owned(), |hostname| hostname.to_string());
-                format!("{}:{} {host}", listener.name, self.port(listener.port).map_or(0, |port| port.number))
-            };
-            let http = routes.http.iter().map(|(hostname, routes)| (name(hostname), routes.all().collect::<Vec<_>>()));
-            let grpc = routes.grpc.iter().map(|(hostname, ids)| (name(hostname), ids.to_vec()));
-            for (hostname, mut ids) in http.chain(grpc) {
-                ids.sort_by(|a, b| self.match_data(*a).map(|data| &data.rank).cmp(&self.match_data(*b).map(|data| &data.rank)));
-                for id in ids {
-                    let conditions = self.match_data(id).map(|data| data.matcher.to_string()).unwrap_or_default();
-                    let Some(rule) = self.match_info(id).and_then(|info| self.rule(info.rule)) else { continue };
-                    let route = self.route(rule.route).map(|route| route.object.to_string()).unwrap_or_default();
-                    let place = rule
-                        .name
-                        .as_deref()
-                        .map_or_else(|| format!("{route} rule {}", rule.index), |name| format!("{route} rule `{name}`"));
-                    rows.push([hostname.clone(), conditions, place, self.action(rule.id)]);
-                }
+        for site in self.sites() {
+            let Some(listener) = site.parent.listener().and_then(|id| self.listener(id)) else { continue };
+            let host = site.hostname.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string);
+            let name = format!("{}:{} {host}", listener.name, self.port(listener.port).map_or(0, |port| port.number));
+            for id in self.matches_at(&site) {
+                let conditions = self.matcher(id).map(ToString::to_string).unwrap_or_default();
+                let Some(rule) = self.match_info(id).and_then(|info| self.rule(info.rule)) else { continue };
+                let route = self.route(rule.route).map(|route| route.object.to_string()).unwrap_or_default();
+                let place =
+                    rule.name.as_deref().map_or_else(|| format!("{route} rule {}", rule.index), |name| format!("{route} rule `{name}`"));
+                rows.push([name.clone(), conditions, place, self.action(rule.id)]);
             }
         }
         rows
@@ -368,8 +360,8 @@ impl Table {
 
     /// What a rule does, in short.
     fn action(&self, rule: crate::table::RuleId) -> String {
-        let Some(data) = usize::try_from(rule.index()).ok().and_then(|n| self.inner.rule_data.get(n)) else { return String::new() };
-        if data.fail_closed {
+        let Some(data) = self.rule_data(rule) else { return String::new() };
+        if data.fail_closed() {
             return "500".to_owned();
         }
         if let Some(redirect) = &data.filters.redirect {

@@ -466,7 +466,7 @@ spec:
         )
     };
     let good = with(53, 443);
-    let all: Vec<_> = good.table.backends().iter().map(|b| (b.port, b.protocol.as_str(), b.tls.is_some())).collect();
+    let all: Vec<_> = good.table.backends().map(|b| (b.port, b.protocol.as_str(), b.tls.is_some())).collect();
     assert_eq!(all, [(443, "tcp", false), (53, "udp", false)]);
     assert_eq!(status(&good, "p"), Vec::<String>::new());
     let bad = with(443, 53);

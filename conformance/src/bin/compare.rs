@@ -1,7 +1,10 @@
-//! Compares table and oracle on random worlds: `compare [--requests N] [--seed N]`; with `--invariants N` it tries the
+//! Compares table and oracle on random worlds: `compare [--requests N] [--seed N]`; with `--sets N` the table and the
+//! plain twin on large sets, N requests in all, and with `--file` on the set of a file; with `--invariants N` it tries the
 //! properties of all tables instead, with `--updates N` it follows changes.
 
 use std::process::ExitCode;
+
+use gatewright_conformance::{compare, invariants};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -10,14 +13,24 @@ fn main() -> ExitCode {
         at.and_then(|at| arguments.get(at + 1)).map_or(Ok(default), |text| text.parse())
     };
     let (Ok(requests), Ok(seed)) = (number("--requests", 1_000_000), number("--seed", 1)) else { return usage() };
-    let (Ok(cases), Ok(steps)) = (number("--invariants", 0), number("--updates", 0)) else { return usage() };
-    if steps > 0 {
-        return updates(seed, steps);
+    let (Ok(of_sets), Ok(cases), Ok(updates)) = (number("--sets", 0), number("--invariants", 0), number("--updates", 0)) else {
+        return usage();
+    };
+    if updates > 0 {
+        return follow_updates(seed, updates);
     }
     if cases > 0 {
-        return invariants(seed, cases);
+        return try_invariants(seed, cases);
     }
-    match gatewright_conformance::compare::run(seed, requests) {
+    let file = arguments.iter().position(|argument| argument == "--file").and_then(|at| arguments.get(at + 1));
+    let counts = match (of_sets, file) {
+        (_, Some(path)) => compare::sets::run_file(path, seed, of_sets).map(|counts| counts.to_string()),
+        (0, None) => compare::run(seed, requests).map(|counts| counts.to_string()).map_err(|difference| difference.to_string()),
+        (_, None) => {
+            compare::sets::run(seed, of_sets, usize::MAX).map(|counts| counts.to_string()).map_err(|difference| difference.to_string())
+        }
+    };
+    match counts {
         Ok(counts) => {
             print!("seed {seed}: {counts}");
             ExitCode::SUCCESS
@@ -30,12 +43,12 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: compare [--requests N] [--seed N] [--invariants N] [--updates N]");
+    eprintln!("usage: compare [--requests N] [--seed N] [--sets N [--file PATH]] [--invariants N] [--updates N]");
     ExitCode::from(2)
 }
 
-fn updates(seed: u64, steps: u64) -> ExitCode {
-    match gatewright_conformance::compare::updates::run(seed, steps) {
+fn follow_updates(seed: u64, steps: u64) -> ExitCode {
+    match compare::updates::run(seed, steps) {
         Ok(counts) => {
             println!("seed {seed}: {counts}");
             ExitCode::SUCCESS
@@ -47,8 +60,8 @@ fn updates(seed: u64, steps: u64) -> ExitCode {
     }
 }
 
-fn invariants(seed: u64, cases: u64) -> ExitCode {
-    for (name, property) in gatewright_conformance::invariants::ALL {
+fn try_invariants(seed: u64, cases: u64) -> ExitCode {
+    for (name, property) in invariants::ALL {
         if let Err(contradiction) = property(seed, cases) {
             println!("{name} (seed {seed}): a contradiction\n{contradiction}");
             return ExitCode::FAILURE;

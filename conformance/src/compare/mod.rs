@@ -1,5 +1,7 @@
-//! The table against the oracle.
+//! The table against the oracle, and on large sets against the plain twin.
 
+mod mutate;
+pub mod sets;
 mod shrink;
 mod table;
 pub mod updates;

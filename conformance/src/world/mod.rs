@@ -34,7 +34,8 @@ impl Random {
         self.below(n) == 0
     }
 
-    fn of<'t, T>(&mut self, list: &'t [T]) -> &'t T {
+    /// One of a list, which is not empty.
+    pub(crate) fn of<'t, T>(&mut self, list: &'t [T]) -> &'t T {
         &list[self.below(list.len())]
     }
 

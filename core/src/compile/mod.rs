@@ -12,6 +12,7 @@ mod build;
 mod changes;
 mod class;
 mod conflict;
+mod draft;
 mod endpoint;
 mod filter;
 mod findings;
@@ -38,7 +39,6 @@ mod traffic;
 mod uses;
 mod xbackend;
 
-pub(crate) use self::build::Parts;
 pub use self::changes::Changes;
 pub use self::live::{Compiler, Update};
 use self::lookup::{Index, Lookup};

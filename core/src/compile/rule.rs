@@ -17,11 +17,11 @@ use crate::resource::grpc_route::GrpcRouteRule;
 use crate::resource::http_route::{HttpRouteFilter, HttpRouteRetry, HttpRouteRule, HttpRouteTimeouts};
 use crate::resource::l4_route::L4RouteRule;
 use crate::resource::session;
-use crate::table::rule::{RuleData, Shares};
+use crate::table::rule::{More, RuleData, Shares};
 use crate::table::{BackendId, RouteKind};
 
 /// A rule of the table under construction.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct CheckedRule {
     /// Index in `spec.rules`.
     pub(crate) index: u32,
@@ -180,7 +180,7 @@ fn one_rule(
         (Ok(matchers), Err(invalid)) if guarded => {
             context.findings.error(invalid.code, invalid.path.clone(), invalid.message.clone());
             context.findings.warning(Code::FailClosed, path, "the rule keeps its matches and answers 500");
-            checked.rules.push(CheckedRule { index, name, matchers, data: RuleData { fail_closed: true, ..RuleData::default() } });
+            checked.rules.push(CheckedRule { index, name, matchers, data: RuleData::closed() });
             invalid
         }
         (Err(invalid), _) | (_, Err(invalid)) => {
@@ -250,12 +250,11 @@ fn rule_data(
         traffic::session(field, &format!("{path}.sessionPersistence"), &owner, context.findings)
     });
     let session = session.transpose()?;
-    Ok(RuleData {
+    let more = More {
         timeouts: traffic::timeouts(parts.timeouts, &format!("{path}.timeouts"))?,
         retry: parts.retry.map(|retry| traffic::retry(retry, &format!("{path}.retry"))).transpose()?,
         session,
-        filters: of_rule,
-        shares: Shares::new(shares),
         fail_closed: false,
-    })
+    };
+    Ok(RuleData::new(of_rule, Shares::new(shares), more))
 }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::backend::{BackendStore, Backends, View};
-use super::build::{self, Draft, Ids, ViewRules};
+use super::build::{self, Ids};
+use super::draft::{Draft, ViewRules};
 use super::findings::Findings;
 use super::gateway::{self, Gateways};
 use super::input::Input;
@@ -26,7 +27,7 @@ use crate::model::pattern::Patterns;
 use crate::options::AliasHeaders;
 use crate::resource::backend::XBackendStatus;
 use crate::resource::status::{GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus};
-use crate::table::{RouteKind, Table};
+use crate::table::{Parents, RouteKind, Table};
 use crate::validate;
 
 /// What a table is made from.
@@ -97,9 +98,16 @@ struct Work<'w, 'r> {
     lookup: &'w Lookup<'r>,
     /// Finds a route as it is written.
     source: &'w dyn Fn(&ObjectRef) -> Option<Source<'r>>,
+    /// A new one is made when it is known what routes attach to.
     draft: Draft,
     whole: bool,
     fresh: BTreeMap<u32, (KeptRoute, Rules)>,
+    marks: Marks,
+}
+
+/// What a change has touched.
+#[derive(Debug, Default)]
+struct Marks {
     /// The former status of routes that are looked at again.
     before: BTreeMap<ObjectRef, Option<RouteStatus>>,
     /// Routes that have something else to be told.
@@ -117,7 +125,7 @@ impl State {
     pub(crate) fn new(lookup: &Lookup<'_>) -> Self {
         let mut state = Self::without_routes(lookup);
         let routes = route::all(lookup.resources).map(|source| RouteChange { object: source.object_ref(), source: Some(source) });
-        let draft = Draft::new(lookup.options);
+        let draft = Draft::new(Parents::default(), lookup.options);
         // Nothing reaches further than everything.
         let _ = state.change(lookup, &|_| None, routes, draft, true);
         state
@@ -175,7 +183,7 @@ impl State {
         source: &dyn Fn(&ObjectRef) -> Option<Source<'r>>,
         routes: impl IntoIterator<Item = RouteChange<'r>>,
     ) -> Result<Outcome, Beyond> {
-        let draft = Draft::of(&self.table, lookup.options);
+        let draft = Draft::of(&self.table);
         self.change(lookup, source, routes, draft, false)
     }
 
@@ -187,26 +195,16 @@ impl State {
         draft: Draft,
         whole: bool,
     ) -> Result<Outcome, Beyond> {
-        let mut work = Work {
-            lookup,
-            source,
-            draft,
-            whole,
-            fresh: BTreeMap::new(),
-            before: BTreeMap::new(),
-            met: BTreeSet::new(),
-            counting: BTreeSet::new(),
-            claiming: BTreeSet::new(),
-            used: BTreeSet::new(),
-        };
+        let mut work = Work { lookup, source, draft, whole, fresh: BTreeMap::new(), marks: Marks::default() };
         for RouteChange { object, source } in routes {
             self.look_at(object, source, &mut work);
         }
         let turned = self.specific.settle();
         if whole {
-            self.ids = build::parents(&self.gateways, self.specific.keys(), &mut work.draft);
+            let (parents, ids) = build::parents(&self.gateways, self.specific.keys());
+            (work.draft, self.ids) = (Draft::new(parents, lookup.options), ids);
         } else if turned || self.patterns.is_full() {
-            return Err(Beyond(work.before));
+            return Err(Beyond(work.marks.before));
         }
         self.separate(&mut work);
         for (number, (route, rules)) in &mut work.fresh {
@@ -224,9 +222,9 @@ impl State {
             work.draft.remove_backend(id);
         }
         self.patterns.forget_failures();
-        let draft = std::mem::take(&mut work.draft);
-        self.table = draft.finish();
-        Ok(self.outcome(work))
+        let Work { draft, marks, .. } = work;
+        (self.table, _) = draft.finish();
+        Ok(self.outcome(marks, lookup, whole))
     }
 
     /// Looks at a route by itself.
@@ -244,7 +242,7 @@ impl State {
         for place in &fresh.0.claims {
             let Some(hostnames) = fresh.0.hostnames(*place) else { continue };
             let separation = self.separations.entry(*place).or_default();
-            work.claiming.insert(*place);
+            work.marks.claiming.insert(*place);
             separation.enter(fresh.0.rank.clone(), fresh.0.kind, number, hostnames.clone());
         }
         for key in &fresh.0.frontends {
@@ -264,7 +262,7 @@ impl State {
         let Some(route) = self.routes.take(number) else { return };
         if leaves {
             for place in &route.claims {
-                work.claiming.insert(*place);
+                work.marks.claiming.insert(*place);
                 self.separations.get_mut(place).into_iter().for_each(|separation| separation.leave(number));
             }
             for key in &route.frontends {
@@ -273,11 +271,11 @@ impl State {
         }
         for (gateway, listener) in &route.counted {
             self.count((*gateway, *listener), false);
-            work.counting.insert(*gateway);
+            work.marks.counting.insert(*gateway);
         }
         for (ancestor, used) in &route.uses {
             self.uses.remove(ancestor, used);
-            work.used.insert(used.object.clone());
+            work.marks.used.insert(used.object.clone());
         }
         for (namespace, name) in route.referred.services.keys() {
             let key = (&**namespace, &**name);
@@ -289,11 +287,11 @@ impl State {
         }
         route.referred.backends.iter().for_each(|id| self.backends.release(*id));
         self.names.remove(&route.names);
-        self.meetings.leave(&route.stands, &mut work.met);
+        self.meetings.leave(&route.stands, &mut work.marks.met);
         if let Some(id) = route.id {
             work.draft.remove_route(id);
         }
-        work.before.insert(route.object, route.status);
+        work.marks.before.insert(route.object, route.status);
     }
 
     fn count(&mut self, (gateway, listener): ListenerPlace, enters: bool) {
@@ -305,7 +303,7 @@ impl State {
     /// Decides who has which hostnames, and looks again at routes for which that changes something.
     fn separate(&mut self, work: &mut Work<'_, '_>) {
         let mut turned = BTreeSet::new();
-        for place in std::mem::take(&mut work.claiming) {
+        for place in std::mem::take(&mut work.marks.claiming) {
             turned.extend(self.separations.get_mut(&place).into_iter().flat_map(Separation::settle));
         }
         for number in turned {
@@ -370,7 +368,7 @@ impl State {
         };
         let keeps = work.lookup.options.alias_headers == AliasHeaders::Keep;
         if !work.whole && !keeps && self.names.turned(&self.known, &known) {
-            return Err(Beyond(std::mem::take(&mut work.before)));
+            return Err(Beyond(std::mem::take(&mut work.marks.before)));
         }
         self.names.settle();
         work.draft.set_known_fields(known.clone());
@@ -382,11 +380,11 @@ impl State {
     fn serve(&mut self, number: u32, mut route: KeptRoute, mut rules: Rules, work: &mut Work<'_, '_>) {
         for place in &route.counted {
             self.count(*place, true);
-            work.counting.insert(place.0);
+            work.marks.counting.insert(place.0);
         }
         for (ancestor, used) in &route.uses {
             self.uses.add(ancestor, used);
-            work.used.insert(used.object.clone());
+            work.marks.used.insert(used.object.clone());
         }
         for ((namespace, name), mirrors) in &route.referred.services {
             self.referring.entry((namespace, name)).insert(number, *mirrors);
@@ -405,18 +403,18 @@ impl State {
             stand(&mut route, number, view, &places, &rules);
             view_rules.push(ViewRules { rules, places });
         }
-        self.meetings.enter(&mut route.stands, &mut work.met);
+        self.meetings.enter(&mut route.stands, &mut work.marks.met);
         if !view_rules.is_empty() {
             route.id = Some(work.draft.add_route(route.kind, route.object.clone(), route.rank.clone(), view_rules));
         }
-        work.before.entry(route.object.clone()).or_insert(None);
+        work.marks.before.entry(route.object.clone()).or_insert(None);
         self.routes.put(number, route);
     }
 
     /// What a change has led to.
-    fn outcome(&mut self, work: Work<'_, '_>) -> Outcome {
+    fn outcome(&mut self, marks: Marks, lookup: &Lookup<'_>, whole: bool) -> Outcome {
         let mut outcome = Outcome::default();
-        for (object, before) in work.before {
+        for (object, before) in marks.before {
             let route = self.routes.find(&object).and_then(|number| self.routes.get(number));
             let now = route.and_then(|route| route.status.as_ref());
             match now {
@@ -429,10 +427,9 @@ impl State {
             }
             outcome.looked_at.insert(object);
         }
-        outcome.looked_at.extend(work.met.iter().filter_map(|number| self.routes.get(*number)).map(|route| route.object.clone()));
-        let (lookup, whole) = (work.lookup, work.whole);
+        outcome.looked_at.extend(marks.met.iter().filter_map(|number| self.routes.get(*number)).map(|route| route.object.clone()));
         let with_sets = lookup.options.features.contains(Feature::ListenerSet);
-        for (place, gateway) in self.gateways.iter().filter(|(place, _)| whole || work.counting.contains(place)) {
+        for (place, gateway) in self.gateways.iter().filter(|(place, _)| whole || marks.counting.contains(place)) {
             let counts = self.attached.get(place).map_or(&[][..], Vec::as_slice);
             let now = gateway.status(counts, with_sets);
             replace(&mut self.status.gateways, &gateway.object, Some(now), &mut outcome.status.gateways, &mut outcome.gone);
@@ -449,7 +446,7 @@ impl State {
             port_name: &|used| lookup.port_name(used),
             has_affinity: &|object| lookup.has_affinity(object),
         };
-        let named = (!whole).then_some(&work.used);
+        let named = (!whole).then_some(&marks.used);
         let of_kinds = [
             (self.policies.report_tls(named, &situation), &mut self.status.tls_policies, &mut outcome.status.backend_tls_policies),
             (
@@ -563,7 +560,7 @@ fn stand(
                 for (n, matcher) in rule.matchers.iter().enumerate() {
                     stands.matcher(matcher, rank, rule.index, u32::try_from(n).unwrap_or(u32::MAX), (number, view));
                 }
-                if let Some(session) = &rule.data.session {
+                if let Some(session) = rule.data.session() {
                     stands.session(session, object, rule.index, (number, view));
                 }
             }

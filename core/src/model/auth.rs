@@ -6,7 +6,7 @@ use crate::table::BackendId;
 
 /// A service that is asked before a request goes any further. The functions of
 /// [`apply::auth`](crate::apply::auth) say what it is asked and what its answer means.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ExternalAuth {
     pub(crate) protocol: AuthProtocol,
     pub(crate) backend: BackendId,
@@ -18,7 +18,7 @@ pub struct ExternalAuth {
 }
 
 /// How the service is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuthProtocol {
     /// With a request like the client's; 200 allows ([E-2]).
     Http,

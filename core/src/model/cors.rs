@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, header};
 
 /// A valid CORS filter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cors {
     pub(crate) origins: Box<[OriginPattern]>,
     pub(crate) credentials: bool,
@@ -22,7 +22,7 @@ impl Cors {
 }
 
 /// An entry of `allowOrigins`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum OriginPattern {
     /// `*`
     Any,
@@ -30,7 +30,7 @@ pub(crate) enum OriginPattern {
     Origin { https: bool, host: OriginHost, port: u16 },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum OriginHost {
     Any,
     /// In lower case.
@@ -94,7 +94,7 @@ fn split_origin(text: &str) -> Option<(bool, &str, u16)> {
 }
 
 /// A list of names that may be `*`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum CorsList {
     #[default]
     Absent,

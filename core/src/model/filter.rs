@@ -8,7 +8,7 @@ use crate::diagnostic::ObjectRef;
 use crate::table::BackendId;
 
 /// A valid header modifier ([F-10]): applied in the order set, add, remove ([U-16]).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HeaderModifier {
     pub(crate) set: Box<[(HeaderName, HeaderValue)]>,
     pub(crate) add: Box<[(HeaderName, HeaderValue)]>,
@@ -35,7 +35,7 @@ impl HeaderModifier {
 }
 
 /// A valid path modifier.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PathModifier {
     /// The whole path becomes this canonical path ([F-33]).
@@ -73,7 +73,7 @@ impl Scheme {
 }
 
 /// A valid redirect ([F-20]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Redirect {
     pub(crate) scheme: Option<Scheme>,
     pub(crate) hostname: Option<Box<str>>,
@@ -83,14 +83,14 @@ pub struct Redirect {
 }
 
 /// A valid rewrite ([F-30]).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct UrlRewrite {
     pub(crate) hostname: Option<Box<str>>,
     pub(crate) path: Option<PathModifier>,
 }
 
 /// A valid mirror ([F-40]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mirror {
     pub(crate) backend: BackendId,
     pub(crate) numerator: u32,
@@ -110,7 +110,7 @@ impl Mirror {
 }
 
 /// The filters of one rule or backendRef.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filters {
     pub(crate) request_headers: HeaderModifier,
     pub(crate) response_headers: HeaderModifier,

@@ -127,31 +127,47 @@ impl QueryMatch {
     /// Of several parameters of the name, the first, the last or any one counts ([U-9]); by default decoded
     /// ([U-10]).
     pub(crate) fn holds(&self, query: Option<&str>, reading: Reading) -> bool {
-        let mut values = self.values(query, reading);
-        let holds = |value: &str| match reading.query_decoding {
+        query_holds(self.name.as_bytes(), query, reading, |value| match reading.query_decoding {
             QueryDecoding::Form => self.value.holds(form_decode(value)),
             QueryDecoding::Raw => self.value.holds(value.bytes()),
-        };
-        match reading.repeated_query {
-            RepeatedQuery::First => values.next().is_some_and(holds),
-            RepeatedQuery::Last => values.last().is_some_and(holds),
-            RepeatedQuery::Any => values.any(holds),
-        }
+        })
     }
 
     /// The raw values of the parameters of this name.
     pub(crate) fn values<'q>(&self, query: Option<&'q str>, reading: Reading) -> impl Iterator<Item = &'q str> {
-        query
-            .unwrap_or_default()
-            .split('&')
-            .filter(|parameter| !parameter.is_empty())
-            .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
-            .filter(move |(name, _)| match reading.query_decoding {
-                QueryDecoding::Form => form_decode(name).eq(self.name.bytes()),
-                QueryDecoding::Raw => **name == *self.name,
-            })
-            .map(|(_, value)| value)
+        query_values(self.name.as_bytes(), query, reading)
     }
+}
+
+/// Whether a query parameter has this value: [`QueryMatch::holds`] for an exact match.
+pub(crate) fn query_is(name: &[u8], value: &[u8], query: Option<&str>, reading: Reading) -> bool {
+    query_holds(name, query, reading, |found| match reading.query_decoding {
+        QueryDecoding::Form => form_decode(found).eq(value.iter().copied()),
+        QueryDecoding::Raw => found.as_bytes() == value,
+    })
+}
+
+fn query_holds(name: &[u8], query: Option<&str>, reading: Reading, holds: impl Fn(&str) -> bool) -> bool {
+    let mut values = query_values(name, query, reading);
+    match reading.repeated_query {
+        RepeatedQuery::First => values.next().is_some_and(holds),
+        RepeatedQuery::Last => values.last().is_some_and(holds),
+        RepeatedQuery::Any => values.any(holds),
+    }
+}
+
+/// The raw values of the query parameters of a name.
+pub(crate) fn query_values<'q>(name: &[u8], query: Option<&'q str>, reading: Reading) -> impl Iterator<Item = &'q str> {
+    query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|parameter| !parameter.is_empty())
+        .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
+        .filter(move |(found, _)| match reading.query_decoding {
+            QueryDecoding::Form => form_decode(found).eq(name.iter().copied()),
+            QueryDecoding::Raw => found.as_bytes() == name,
+        })
+        .map(|(_, value)| value)
 }
 
 impl fmt::Display for QueryMatch {

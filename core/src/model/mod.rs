@@ -1,6 +1,7 @@
 //! Stage 2, **what is valid**: after this stage nothing can be invalid, so nothing is checked again.
 
 pub mod auth;
+pub(crate) mod automaton;
 pub mod cors;
 pub mod filter;
 pub(crate) mod grant;

@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::MatchKind;
+use regex_automata::dfa::{StartKind, dense};
 use regex_automata::nfa::thompson;
-use regex_automata::util::primitives::StateID;
-use regex_automata::util::{start, syntax};
-use regex_automata::{Anchored, MatchKind};
 use regex_syntax::hir::{Dot, Hir, Look, Repetition};
 
+use super::automaton::Automaton;
 use crate::options::RegexMatch;
 
-/// Bytes that the automaton of one expression may take, and may need while it is built.
+/// Bytes that the automaton of one expression may need while it is built.
 const SIZE_LIMIT: usize = 1 << 20;
 /// Bytes that all automata of a table may take together.
 const TABLE_LIMIT: usize = 64 << 20;
+/// Bytes that each expression may add to an automaton of several while it is built, and all together.
+const SIZE_LIMIT_TOGETHER: usize = 16 << 10;
+const MOST_TOGETHER: usize = 8 << 20;
 /// Nesting of groups and repetitions.
 const NEST_LIMIT: u32 = 50;
 
@@ -42,7 +44,7 @@ impl Patterns {
         }
         let mut pattern = Pattern::compile(text, part);
         if let Ok(compiled) = &pattern {
-            let bytes = self.bytes.saturating_add(compiled.dfa.memory_usage());
+            let bytes = self.bytes.saturating_add(compiled.0.automaton.len());
             if bytes > TABLE_LIMIT {
                 self.is_full = true;
                 pattern = Err(format!("the regular expressions of the table together need more than {TABLE_LIMIT} bytes"));
@@ -73,65 +75,82 @@ impl Patterns {
 
 /// A compiled regular expression that must match the whole value, or its beginning, or a part of it.
 ///
-/// Kept as a complete automaton: a match is one table step per octet, needs no cache and no allocation, and
-/// takes octets from any iterator. The expression is anchored as a syntax tree, never as text, and is not
-/// "found and then measured": with `a|ab`, `ab` matches ([R-X1]).
+/// Kept as a complete automaton: a match is one step per octet, needs no cache and no allocation, and takes octets from
+/// any iterator. The expression is anchored as a syntax tree, never as text, and is not "found and then measured": with
+/// `a|ab`, `ab` matches ([R-X1]).
 #[derive(Clone)]
-pub(crate) struct Pattern {
+pub(crate) struct Pattern(Arc<Compiled>);
+
+struct Compiled {
     text: Box<str>,
-    dfa: Arc<dense::DFA<Vec<u32>>>,
-    start: StateID,
+    part: RegexMatch,
+    automaton: Automaton,
 }
 
 impl Pattern {
     fn compile(text: &str, part: RegexMatch) -> Result<Self, String> {
-        let syntax = syntax::Config::new().unicode(false).utf8(false).nest_limit(NEST_LIMIT);
-        let hir = syntax::parse_with(text, &syntax).map_err(|error| first_sentence(&error.to_string()))?;
-        let anything = || {
-            let octet = Box::new(Hir::dot(Dot::AnyByte));
-            Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub: octet })
-        };
-        let mut whole = vec![Hir::look(Look::Start), hir, Hir::look(Look::End)];
-        if part != RegexMatch::Full {
-            whole.insert(2, anything());
-        }
-        if part == RegexMatch::Search {
-            whole.insert(1, anything());
-        }
-        let nfa = thompson::Compiler::new()
-            .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(SIZE_LIMIT)).shrink(false))
-            .build_from_hir(&Hir::concat(whole))
-            .map_err(|error| error.to_string())?;
-        let dfa = dense::Builder::new()
-            .configure(
-                dense::Config::new()
-                    .start_kind(StartKind::Anchored)
-                    .match_kind(MatchKind::All)
-                    .dfa_size_limit(Some(SIZE_LIMIT))
-                    .determinize_size_limit(Some(SIZE_LIMIT)),
-            )
-            .build_from_nfa(&nfa)
-            .map_err(|_| format!("its automaton needs more than {SIZE_LIMIT} bytes"))?;
-        let start = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).map_err(|error| error.to_string())?;
-        Ok(Self { text: text.into(), dfa: Arc::new(dfa), start })
+        let dfa = dfa(&[(text, part)], SIZE_LIMIT)?;
+        let (automaton, _) = Automaton::of(&dfa)?;
+        Ok(Self(Arc::new(Compiled { text: text.into(), part, automaton })))
+    }
+
+    /// One automaton of several expressions; its answers are sets of their places. `None` when it would be too large.
+    pub(crate) fn together(list: &[&Self]) -> Option<(Automaton, Vec<Box<[usize]>>)> {
+        let texts: Vec<(&str, RegexMatch)> = list.iter().map(|pattern| (pattern.as_str(), pattern.0.part)).collect();
+        let limit = SIZE_LIMIT_TOGETHER.saturating_mul(list.len()).clamp(SIZE_LIMIT_TOGETHER, MOST_TOGETHER);
+        Automaton::of(&dfa(&texts, limit).ok()?).ok()
     }
 
     /// The expression as written.
     pub(crate) fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
+    }
+
+    /// Its automaton.
+    pub(crate) fn automaton(&self) -> &Automaton {
+        &self.0.automaton
     }
 
     /// Whether the value matches.
     pub(crate) fn matches(&self, value: impl Iterator<Item = u8>) -> bool {
-        let mut state = self.start;
-        for octet in value {
-            state = self.dfa.next_state(state, octet);
-            if self.dfa.is_dead_state(state) {
-                return false;
-            }
-        }
-        self.dfa.is_match_state(self.dfa.next_eoi_state(state))
+        self.0.automaton.run(value) != 0
     }
+}
+
+fn dfa(list: &[(&str, RegexMatch)], limit: usize) -> Result<dense::DFA<Vec<u32>>, String> {
+    let trees = list.iter().map(|(text, part)| tree(text, *part)).collect::<Result<Vec<Hir>, String>>()?;
+    let nfa = thompson::Compiler::new()
+        .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(limit)).shrink(false))
+        .build_many_from_hir(&trees)
+        .map_err(|error| error.to_string())?;
+    dense::Builder::new()
+        .configure(
+            dense::Config::new()
+                .start_kind(StartKind::Anchored)
+                .match_kind(MatchKind::All)
+                .dfa_size_limit(Some(limit))
+                .determinize_size_limit(Some(limit)),
+        )
+        .build_from_nfa(&nfa)
+        .map_err(|_| format!("its automaton needs more than {limit} bytes"))
+}
+
+/// The syntax tree of an expression, anchored as `part` says.
+fn tree(text: &str, part: RegexMatch) -> Result<Hir, String> {
+    let syntax = regex_automata::util::syntax::Config::new().unicode(false).utf8(false).nest_limit(NEST_LIMIT);
+    let hir = regex_automata::util::syntax::parse_with(text, &syntax).map_err(|error| first_sentence(&error.to_string()))?;
+    let anything = || {
+        let octet = Box::new(Hir::dot(Dot::AnyByte));
+        Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub: octet })
+    };
+    let mut whole = vec![Hir::look(Look::Start), hir, Hir::look(Look::End)];
+    if part != RegexMatch::Full {
+        whole.insert(2, anything());
+    }
+    if part == RegexMatch::Search {
+        whole.insert(1, anything());
+    }
+    Ok(Hir::concat(whole))
 }
 
 /// `regex-syntax` draws a picture of several lines; its last line says what is wrong.
@@ -141,13 +160,13 @@ fn first_sentence(message: &str) -> String {
 
 impl std::fmt::Debug for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "/{}/", self.text)
+        write!(f, "/{}/", self.as_str())
     }
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.as_str() == other.as_str()
     }
 }
 impl Eq for Pattern {}
@@ -225,8 +244,8 @@ mod tests {
         let mut patterns = Patterns::default();
         let once = patterns.compile("/a.*", RegexMatch::Full).unwrap();
         let again = patterns.compile("/a.*", RegexMatch::Full).unwrap();
-        assert!(Arc::ptr_eq(&once.dfa, &again.dfa));
-        assert!(!Arc::ptr_eq(&once.dfa, &patterns.compile("/a.*", RegexMatch::Prefix).unwrap().dfa));
+        assert!(Arc::ptr_eq(&once.0, &again.0));
+        assert!(!Arc::ptr_eq(&once.0, &patterns.compile("/a.*", RegexMatch::Prefix).unwrap().0));
         patterns.bytes = TABLE_LIMIT - 10;
         assert!(patterns.compile("/a.*", RegexMatch::Full).is_ok());
         let error = patterns.compile("/b.*", RegexMatch::Full).unwrap_err();
@@ -239,5 +258,25 @@ mod tests {
         assert!(Pattern::compile(&nested(40), RegexMatch::Full).is_ok());
         let error = Pattern::compile(&nested(60), RegexMatch::Full).unwrap_err();
         assert!(error.contains("nest"), "{error}");
+    }
+
+    /// Several expressions at once say what each of them says.
+    #[test]
+    fn together() {
+        let texts = ["/a|/b", "/[ab]+", "/.*", "/v[0-9]+/x", "/v12/x", "(?i)/A"];
+        for part in [RegexMatch::Full, RegexMatch::Prefix, RegexMatch::Search] {
+            let patterns: Vec<Pattern> = texts.iter().map(|text| Pattern::compile(text, part).unwrap()).collect();
+            let (automaton, sets) = Pattern::together(&patterns.iter().collect::<Vec<_>>()).unwrap();
+            for value in ["/a", "/b", "/ab", "/v12/x", "/v1/x", "x/a", "", "/A", "/v12/x/y"] {
+                let expected: Vec<usize> = (0..texts.len()).filter(|n| patterns[*n].matches(value.bytes())).collect();
+                let found = match automaton.run(value.bytes()) {
+                    0 => Vec::new(),
+                    n => sets[usize::from(n) - 1].to_vec(),
+                };
+                assert_eq!(found, expected, "{value} {part}");
+            }
+        }
+        let large: Vec<Pattern> = (0..40).map(|n| Pattern::compile(&format!(".*a{n}.{{6}}"), RegexMatch::Full).unwrap()).collect();
+        assert!(Pattern::together(&large.iter().collect::<Vec<_>>()).is_none());
     }
 }

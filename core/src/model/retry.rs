@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::request::Pick;
 
 /// How failed attempts are repeated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Retry {
     pub(crate) attempts: u32,
     pub(crate) codes: Box<[u16]>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, header};
 
 /// How the requests of one session stay with one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionPersistence {
     pub(crate) carrier: SessionCarrier,
     name: Box<str>,

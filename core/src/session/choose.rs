@@ -32,7 +32,7 @@ impl Table {
     ) -> Option<Choice<'a>> {
         let opened = Opened { table: self, matched, headers, sessions };
         let backend = |share: &Share| share.backend.and_then(|id| self.backend(id));
-        if let Some(persistence) = &rule.session {
+        if let Some(persistence) = rule.session() {
             let established = opened.claim(persistence, None).and_then(|claim| self.pinned_share(rule, &claim));
             let (share, index, pinned) = match established {
                 Some((share, index, pinned)) => (share, index, Some(pinned)),

@@ -1,5 +1,7 @@
 //! What a rule does with the requests that its matches catch.
 
+use std::sync::Arc;
+
 use http::HeaderName;
 
 use super::ids::BackendId;
@@ -9,11 +11,18 @@ use crate::model::retry::Retry;
 use crate::model::session::SessionPersistence;
 use crate::request::Pick;
 
-/// What a rule does.
+/// What a rule does. Parts that are equal in many rules are shared between them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RuleData {
-    pub(crate) filters: Filters,
+    pub(crate) filters: Arc<Filters>,
     pub(crate) shares: Shares,
+    /// What few rules have.
+    pub(crate) more: Option<Arc<More>>,
+}
+
+/// What few rules have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct More {
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Option<Retry>,
     pub(crate) session: Option<SessionPersistence>,
@@ -22,6 +31,39 @@ pub(crate) struct RuleData {
 }
 
 impl RuleData {
+    pub(crate) fn new(filters: Filters, shares: Shares, more: More) -> Self {
+        Self { filters: Arc::new(filters), shares, more: (more != More::default()).then(|| Arc::new(more)) }
+    }
+
+    /// A rule that answers 500.
+    pub(crate) fn closed() -> Self {
+        Self::new(Filters::default(), Shares::default(), More { fail_closed: true, ..More::default() })
+    }
+
+    pub(crate) fn fail_closed(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.fail_closed)
+    }
+
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.more.as_ref().map(|more| more.timeouts).unwrap_or_default()
+    }
+
+    pub(crate) fn retry(&self) -> Option<&Retry> {
+        self.more.as_ref()?.retry.as_ref()
+    }
+
+    pub(crate) fn session(&self) -> Option<&SessionPersistence> {
+        self.more.as_ref()?.session.as_ref()
+    }
+
+    /// The backend of a rule that does nothing but forward to it.
+    pub(crate) fn plain(&self) -> Option<BackendId> {
+        let [share] = &*self.shares.list else { return None };
+        let nothing_else =
+            self.more.is_none() && share.end > 0 && *self.filters == Filters::default() && *share.filters == Filters::default();
+        share.backend.filter(|_| nothing_else)
+    }
+
     /// The names of the request's header fields that the rule's filters refer to.
     pub(crate) fn request_header_names(&self) -> impl Iterator<Item = &HeaderName> {
         let modifiers = std::iter::once(&self.filters).chain(self.shares.list.iter().map(|share| &share.filters));
@@ -30,25 +72,29 @@ impl RuleData {
             modifier.set.iter().chain(&modifier.add).map(|(name, _)| name).chain(&modifier.remove)
         });
         let of_auth = self.filters.auth.iter().flat_map(|auth| &auth.response_headers);
-        of_modifiers.chain(of_auth).chain(self.session.as_ref().map(SessionPersistence::field))
+        of_modifiers.chain(of_auth).chain(self.session().map(SessionPersistence::field))
+    }
+
+    /// Every set of filters in it, to be shared.
+    pub(crate) fn filters_mut(&mut self) -> impl Iterator<Item = &mut Arc<Filters>> {
+        std::iter::once(&mut self.filters).chain(Arc::get_mut(&mut self.shares.list).into_iter().flatten().map(|share| &mut share.filters))
     }
 }
 
 /// The backendRefs of a rule, by weight ([B-1]).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shares {
-    list: Box<[Share]>,
-    total: u64,
+    list: Arc<[Share]>,
 }
 
 /// One backendRef.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Share {
     /// Sum of the weights up to and including this one.
     end: u64,
     /// Where the share goes; `None` answers 500 ([B-4]).
     pub(crate) backend: Option<BackendId>,
-    pub(crate) filters: Filters,
+    pub(crate) filters: Arc<Filters>,
 }
 
 impl Shares {
@@ -56,10 +102,9 @@ impl Shares {
         let mut total = 0_u64;
         let list = refs.into_iter().map(|(weight, backend, filters)| {
             total = total.saturating_add(u64::from(weight));
-            Share { end: total, backend, filters }
+            Share { end: total, backend, filters: Arc::new(filters) }
         });
-        let list = list.collect();
-        Self { list, total }
+        Self { list: list.collect() }
     }
 
     /// Whether there is no backendRef at all.
@@ -85,9 +130,9 @@ impl Shares {
     /// The share that a pick falls into, with its place; `None` when all weights are zero. Invalid backendRefs keep
     /// their share and weight 0 is never picked.
     pub(crate) fn pick(&self, pick: Pick) -> Option<(u16, &Share)> {
-        let drawn = pick.below(self.total);
-        let (place, share) = self.list.iter().enumerate().find(|(_, share)| drawn < share.end)?;
-        Some((u16::try_from(place).unwrap_or(u16::MAX), share))
+        let drawn = pick.below(self.list.last()?.end);
+        let place = self.list.partition_point(|share| share.end <= drawn);
+        Some((u16::try_from(place).unwrap_or(u16::MAX), self.list.get(place)?))
     }
 }
 

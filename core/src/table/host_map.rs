@@ -1,0 +1,466 @@
+//! From a host to what is served for it, the most specific hostname first ([M-4]): a hash table that a change copies
+//! only a small part of.
+//!
+//! Hostnames are spread over shards, each of them one piece of memory: its slots, then what is served for its
+//! hostnames. So a lookup waits for memory twice, however many hostnames there are, and a change writes one shard anew.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{hash, slots};
+use crate::blob::{Blob, Writer};
+use crate::model::hostname::Hostname;
+
+const SEED: u64 = 0x51_7c_c1_b7_27_22_0a_95;
+/// Sets the suffix of a wildcard apart from the same text as a name.
+const WILDCARD: u64 = 0x2545_f491_4f6c_dd1d;
+/// Hostnames of a shard: when all are new, and at most before they are spread anew.
+const PER_SHARD: usize = 24;
+const MOST_PER_SHARD: usize = 96;
+/// A host has fewer labels: 253 octets, each label with a dot.
+const LABELS: usize = 128;
+/// Labels of an ordinary host; more of them take a way that needs more room.
+const FEW: usize = 8;
+
+/// What is served, by hostname.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HostMap {
+    /// A power of two of them, or none.
+    shards: Vec<Arc<[u8]>>,
+    any: Option<Arc<[u8]>>,
+    /// Numbers of labels that suffixes of wildcards have, or once had.
+    wildcards: u128,
+    named: usize,
+}
+
+impl HostMap {
+    /// The map of these hostnames, of which none comes twice; `None` is any host.
+    pub(crate) fn new(entries: impl IntoIterator<Item = (Option<Hostname>, Vec<u8>)>) -> Self {
+        let mut map = Self::default();
+        let mut named = Vec::new();
+        for (hostname, value) in entries {
+            match hostname {
+                Some(hostname) => named.push((hostname, value)),
+                None => map.any = Some(value.into()),
+            }
+        }
+        map.spread(named);
+        map
+    }
+
+    fn spread(&mut self, named: Vec<(Hostname, Vec<u8>)>) {
+        self.named = named.len();
+        self.wildcards = 0;
+        let shards = (named.len() / PER_SHARD).max(1).checked_next_power_of_two().unwrap_or(1);
+        let mut lists: Vec<Vec<(Hostname, Vec<u8>)>> = std::iter::repeat_with(Vec::new).take(shards).collect();
+        for (hostname, value) in named {
+            self.wildcards |= level(&hostname);
+            if let Some(list) = lists.get_mut(shard_of(hash_of(&hostname), shards)) {
+                list.push((hostname, value));
+            }
+        }
+        self.shards = lists.iter().map(|list| shard(list)).collect();
+    }
+
+    /// Sets what is served for several hostnames; nothing takes them out.
+    pub(crate) fn set_all(&mut self, entries: Vec<(Option<Hostname>, Option<Vec<u8>>)>) {
+        // Writing everything once costs as much as writing some shards again and again.
+        if entries.len() <= self.named / PER_SHARD {
+            entries.into_iter().for_each(|(hostname, value)| self.set(hostname, value));
+            return;
+        }
+        let mut all: BTreeMap<_, _> = self.iter().map(|(hostname, value)| (hostname, value.0.to_vec())).collect();
+        for (hostname, value) in entries {
+            match value {
+                Some(value) => all.insert(hostname, value),
+                None => all.remove(&hostname),
+            };
+        }
+        *self = Self::new(all);
+    }
+
+    /// Whether nothing is served.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sets what is served for a hostname; nothing takes it out.
+    pub(crate) fn set(&mut self, hostname: Option<Hostname>, value: Option<Vec<u8>>) {
+        let Some(hostname) = hostname else {
+            self.any = value.map(Into::into);
+            return;
+        };
+        if self.named >= self.shards.len().saturating_mul(MOST_PER_SHARD) {
+            let all: Vec<_> = self.iter().filter_map(|(hostname, value)| Some((hostname?, value.0.to_vec()))).collect();
+            self.spread(all);
+        }
+        self.wildcards |= level(&hostname);
+        let at = shard_of(hash_of(&hostname), self.shards.len());
+        let Some(place) = self.shards.get_mut(at) else { return };
+        let mut entries: Vec<(Hostname, Vec<u8>)> = entries(Blob(place)).map(|(name, value)| (name, value.0.to_vec())).collect();
+        let before = entries.len();
+        let found = entries.iter().position(|(name, _)| *name == hostname);
+        match (found, value) {
+            (Some(n), Some(value)) => {
+                if let Some(entry) = entries.get_mut(n) {
+                    entry.1 = value;
+                }
+            }
+            (Some(n), None) => {
+                entries.remove(n);
+            }
+            (None, Some(value)) => entries.push((hostname, value)),
+            (None, None) => return,
+        }
+        *place = shard(&entries);
+        self.named = self.named.saturating_sub(before).saturating_add(entries.len());
+    }
+
+    /// What is served for a hostname itself.
+    pub(crate) fn get(&self, hostname: Option<&Hostname>) -> Option<Blob<'_>> {
+        match hostname {
+            None => self.any.as_deref().map(Blob),
+            Some(hostname) => self.probe(hash_of(hostname), text_of(hostname)),
+        }
+    }
+
+    /// Number of hostnames.
+    pub(crate) fn len(&self) -> usize {
+        self.named.saturating_add(usize::from(self.any.is_some()))
+    }
+
+    /// Every hostname, in no order that means anything; `None` is any host.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<Hostname>, Blob<'_>)> {
+        let named = self.shards.iter().flat_map(|shard| entries(Blob(shard))).map(|(name, value)| (Some(name), value));
+        named.chain(self.any.iter().map(|value| (None, Blob(value))))
+    }
+
+    /// What is served for the hostnames that cover a host, the most specific first. `None` stands for an address or a
+    /// request without host, which only entries for any host cover ([R-H5]). Case does not count.
+    pub(crate) fn levels<'t>(&'t self, host: Option<&'t str>) -> Levels<'t> {
+        let mut levels = Levels { map: self, host: "", exact: None, suffixes: Suffixes::Few([(0, 0); FEW]), left: 0, any: true };
+        let Some(host) = host.filter(|_| self.named > 0) else { return levels };
+        levels.host = host;
+        let mut few = [(0, 0); FEW];
+        let mut too_many = false;
+        let exact = labels(host, |count, start, hash| {
+            if wanted(self.wildcards, count) {
+                match few.get_mut(levels.left) {
+                    Some(place) => {
+                        *place = (hash, start);
+                        levels.left = levels.left.wrapping_add(1);
+                    }
+                    None => too_many = true,
+                }
+            }
+        });
+        levels.exact = Some(exact);
+        levels.suffixes = Suffixes::Few(few);
+        if too_many {
+            levels.take_many();
+        }
+        levels
+    }
+
+    fn probe(&self, hash: u64, name: &str) -> Option<Blob<'_>> {
+        let blob = Blob(self.shards.get(shard_of(hash, self.shards.len()))?);
+        let place = slots::find(blob, 0, hash, |place| {
+            let len = usize::from(blob.u16(place));
+            len == name.len() && blob.bytes(place.wrapping_add(ENTRY), len).eq_ignore_ascii_case(name.as_bytes())
+        })?;
+        Some(value(blob, place))
+    }
+}
+
+/// An entry: length of the name, length of the value, then both. Wildcards begin with their dot.
+const ENTRY: usize = 6;
+
+fn shard(entries: &[(Hostname, Vec<u8>)]) -> Arc<[u8]> {
+    // The slots' size depends on the number of entries alone, so places are known after a first writing.
+    let write = |begin: u32| {
+        let mut places = Vec::with_capacity(entries.len());
+        let mut at = begin;
+        for (hostname, value) in entries {
+            places.push((hash_of(hostname), at));
+            let len = text_of(hostname).len().saturating_add(value.len()).saturating_add(ENTRY);
+            at = at.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+        }
+        let mut writer = Writer::default();
+        slots::write(&places, &mut writer);
+        writer
+    };
+    let begin = write(1).place();
+    let mut writer = write(begin);
+    for (hostname, value) in entries {
+        writer.u16(u16::try_from(text_of(hostname).len()).unwrap_or(u16::MAX));
+        writer.u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
+        writer.bytes(text_of(hostname).as_bytes());
+        writer.bytes(value);
+    }
+    writer.bytes.into()
+}
+
+fn value(shard: Blob<'_>, place: usize) -> Blob<'_> {
+    let len = shard.place(place.wrapping_add(2));
+    let at = place.wrapping_add(ENTRY).wrapping_add(usize::from(shard.u16(place)));
+    Blob(shard.bytes(at, len))
+}
+
+/// The hostnames of a shard.
+fn entries(shard: Blob<'_>) -> impl Iterator<Item = (Hostname, Blob<'_>)> {
+    let mut at = slots::len(shard, 0);
+    std::iter::from_fn(move || {
+        let len = usize::from(shard.u16(at));
+        let name = std::str::from_utf8(shard.bytes(at.wrapping_add(ENTRY), len)).ok().filter(|name| !name.is_empty())?;
+        let value = value(shard, at);
+        at = at.wrapping_add(ENTRY).wrapping_add(len).wrapping_add(value.0.len());
+        let hostname = if name.starts_with('.') { Hostname::Wildcard(name.into()) } else { Hostname::Exact(name.into()) };
+        Some((hostname, value))
+    })
+}
+
+fn text_of(hostname: &Hostname) -> &str {
+    match hostname {
+        Hostname::Exact(name) | Hostname::Wildcard(name) => name,
+    }
+}
+
+fn hash_of(hostname: &Hostname) -> u64 {
+    match hostname {
+        Hostname::Exact(name) => labels(name, |_, _, _| {}),
+        Hostname::Wildcard(suffix) => wildcard(labels(suffix.strip_prefix('.').unwrap_or(suffix), |_, _, _| {})),
+    }
+}
+
+fn wildcard(suffix: u64) -> u64 {
+    hash::mix(suffix, WILDCARD)
+}
+
+/// The bit of a wildcard's number of labels.
+fn level(hostname: &Hostname) -> u128 {
+    match hostname {
+        Hostname::Exact(_) => 0,
+        Hostname::Wildcard(suffix) => bit(suffix.bytes().filter(|b| *b == b'.').count()),
+    }
+}
+
+fn bit(count: usize) -> u128 {
+    u32::try_from(count).ok().and_then(|count| 1_u128.checked_shl(count)).unwrap_or(0)
+}
+
+fn wanted(wildcards: u128, count: usize) -> bool {
+    wildcards != 0 && wildcards & bit(count) != 0
+}
+
+fn shard_of(hash: u64, shards: usize) -> usize {
+    // The slots use other bits: they mix the hash again.
+    usize::try_from(hash.wrapping_shr(40)).unwrap_or(0) & shards.wrapping_sub(1)
+}
+
+/// The hash of a host, label by label from the right and without case; `each` gets the number of labels, the place of
+/// the dot before them, and the hash, for every suffix that something stands before.
+fn labels(host: &str, mut each: impl FnMut(usize, usize, u64)) -> u64 {
+    const DOTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
+    const LOWER: u64 = 0x2020_2020_2020_2020;
+    let bytes = host.as_bytes();
+    let (mut hash, mut end, mut count) = (SEED, bytes.len(), 0_usize);
+    loop {
+        let (word, valid) = word_before(bytes, end);
+        // Of the octets of a host only letters change by this, but for `_`, which no hostname has.
+        let word = word | LOWER;
+        let dots = hash::zeros(word ^ DOTS);
+        let above = usize::try_from(dots.leading_zeros() / 8).unwrap_or(0);
+        if dots != 0 && above < valid {
+            hash = hash::mix(hash, top(word, above));
+            end = end.wrapping_sub(above).wrapping_sub(1);
+            count = count.wrapping_add(1);
+            each(count, end, hash);
+        } else if valid < 8 {
+            return hash::mix(hash, top(word, valid));
+        } else {
+            hash = hash::mix(hash, word);
+            end = end.wrapping_sub(8);
+        }
+    }
+}
+
+/// The eight octets before a place, the last on top, and how many of them there are.
+fn word_before(bytes: &[u8], end: usize) -> (u64, usize) {
+    let Some(before) = bytes.get(..end) else { return (0, 0) };
+    if let Some(word) = before.last_chunk() {
+        return (u64::from_le_bytes(*word), 8);
+    }
+    let word = before.iter().fold(0_u64, |word, octet| word.wrapping_shr(8) | u64::from(*octet).wrapping_shl(56));
+    (word, before.len())
+}
+
+/// The octets on top of a word, fewer than eight, with their number.
+fn top(word: u64, len: usize) -> u64 {
+    let len = u32::try_from(len).unwrap_or(0);
+    let octets = word.checked_shr(64_u32.wrapping_sub(len.wrapping_mul(8))).unwrap_or(0);
+    octets | u64::from(len).wrapping_add(1).wrapping_shl(56)
+}
+
+/// The suffixes of a host at which there may be wildcards: hash, and place of the dot before it; the shortest first.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation")]
+enum Suffixes {
+    Few([(u64, usize); FEW]),
+    Many([(u64, u8); LABELS]),
+}
+
+/// The answers of [`HostMap::levels`].
+pub(crate) struct Levels<'t> {
+    map: &'t HostMap,
+    host: &'t str,
+    exact: Option<u64>,
+    suffixes: Suffixes,
+    left: usize,
+    any: bool,
+}
+
+impl Levels<'_> {
+    /// More suffixes than there is room for in the first place.
+    #[cold]
+    fn take_many(&mut self) {
+        let mut many = [(0, 0); LABELS];
+        let mut left = 0_usize;
+        labels(self.host, |count, start, hash| {
+            if wanted(self.map.wildcards, count)
+                && let Some(place) = many.get_mut(left)
+            {
+                *place = (hash, u8::try_from(start).unwrap_or(0));
+                left = left.wrapping_add(1);
+            }
+        });
+        (self.suffixes, self.left) = (Suffixes::Many(many), left);
+    }
+}
+
+impl<'t> Iterator for Levels<'t> {
+    /// The hostname as it covers the host, as received; and what is served.
+    type Item = (Covering<'t>, Blob<'t>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(hash) = self.exact.take()
+            && let Some(found) = self.map.probe(hash, self.host)
+        {
+            return Some((Covering::Exact, found));
+        }
+        while self.left > 0 {
+            self.left = self.left.wrapping_sub(1);
+            let (hash, start) = match &self.suffixes {
+                Suffixes::Few(list) => list.get(self.left).copied().unwrap_or((0, 0)),
+                Suffixes::Many(list) => list.get(self.left).map_or((0, 0), |(hash, start)| (*hash, usize::from(*start))),
+            };
+            // One or more whole labels stand before the suffix ([M-3]).
+            let Some(suffix) = self.host.get(start..).filter(|_| start > 0) else { continue };
+            if let Some(found) = self.map.probe(wildcard(hash), suffix) {
+                return Some((Covering::Wildcard(suffix), found));
+            }
+        }
+        let any = std::mem::take(&mut self.any).then(|| self.map.any.as_deref())??;
+        Some((Covering::Any, Blob(any)))
+    }
+}
+
+/// How a hostname covers a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Covering<'t> {
+    Exact,
+    /// By this suffix of the host.
+    Wildcard(&'t str),
+    Any,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hostname(text: &str) -> Option<Hostname> {
+        (!text.is_empty()).then(|| Hostname::parse(text).unwrap())
+    }
+
+    fn levels(map: &HostMap, host: Option<&str>) -> Vec<String> {
+        map.levels(host).map(|(_, value)| String::from_utf8_lossy(value.0).into_owned()).collect()
+    }
+
+    #[test]
+    fn most_specific_first() {
+        let names = ["a.b.example.com", "*.b.example.com", "*.example.com", "*.com", "b.example.com", ""];
+        let map = HostMap::new(names.map(|name| (hostname(name), name.as_bytes().to_vec())));
+        for (host, expected) in [
+            (Some("a.b.example.com"), &["a.b.example.com", "*.b.example.com", "*.example.com", "*.com", ""][..]),
+            (Some("A.b.Example.COM"), &["a.b.example.com", "*.b.example.com", "*.example.com", "*.com", ""]),
+            (Some("b.example.com"), &["b.example.com", "*.example.com", "*.com", ""]),
+            (Some("x.example.com"), &["*.example.com", "*.com", ""]),
+            (Some("_.example.com"), &["*.example.com", "*.com", ""]),
+            (Some("example.com"), &["*.com", ""]),
+            (Some("com"), &[""]),
+            (Some("example.org"), &[""]),
+            (None, &[""]),
+        ] {
+            assert_eq!(levels(&map, host), expected, "{host:?}");
+        }
+        assert_eq!(map.len(), 6);
+    }
+
+    /// Every host of a random world, asked of the map and of [`Hostname::matches`], while hostnames come and go.
+    #[test]
+    fn like_a_list() {
+        let mut state = 1_u64;
+        let mut draw = |below: u64| {
+            state = hash::mix(state, 0x1234_5678);
+            state.wrapping_shr(20) % below
+        };
+        let words = ["a", "b", "example", "com", "a-label-of-sixteen", "eightlet", "x9"];
+        let mut name = |draw: &mut dyn FnMut(u64) -> u64| {
+            let labels: Vec<&str> = (0..1 + draw(12)).map(|_| words[draw(7) as usize]).collect();
+            labels.join(".")
+        };
+        let mut map = HostMap::default();
+        let mut list: Vec<(Option<Hostname>, Vec<u8>)> = Vec::new();
+        for round in 0..4000_u32 {
+            let mut text = name(&mut draw);
+            if draw(3) == 0 {
+                text = format!("*.{text}");
+            }
+            let Ok(new) = Hostname::parse(&text) else { continue };
+            let new = (draw(50) > 0).then_some(new);
+            list.retain(|(old, _)| *old != new);
+            let value = (draw(4) > 0).then(|| text.as_bytes().to_vec());
+            if let Some(value) = &value {
+                list.push((new.clone(), value.clone()));
+            }
+            map.set(new, value);
+            assert_eq!(map.len(), list.len());
+            if round % 16 == 0 {
+                let host = name(&mut draw);
+                let mut expected: Vec<&(Option<Hostname>, Vec<u8>)> =
+                    list.iter().filter(|(name, _)| name.as_ref().is_none_or(|name| name.matches(&host))).collect();
+                let rank = |name: &Option<Hostname>| match name {
+                    Some(Hostname::Exact(_)) => (2, 0),
+                    Some(Hostname::Wildcard(suffix)) => (1, suffix.len()),
+                    None => (0, 0),
+                };
+                expected.sort_by_key(|(name, _)| std::cmp::Reverse(rank(name)));
+                let expected: Vec<String> = expected.iter().map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect();
+                assert_eq!(levels(&map, Some(&host)), expected, "{host}");
+            }
+        }
+        let mut all: Vec<Option<Hostname>> = map.iter().map(|(name, _)| name).collect();
+        let mut expected: Vec<Option<Hostname>> = list.into_iter().map(|(name, _)| name).collect();
+        (all.sort(), expected.sort());
+        assert_eq!(all, expected);
+        let fresh = HostMap::new(map.iter().map(|(name, value)| (name, value.0.to_vec())));
+        assert_eq!(fresh.len(), map.len());
+    }
+
+    /// A chain of wildcards as deep as a name can be.
+    #[test]
+    fn deep() {
+        let deep = vec!["x"; 126].join(".");
+        let names: Vec<String> = (2..126).map(|n| format!("*.{}", vec!["x"; n].join("."))).collect();
+        let map = HostMap::new(names.iter().map(|name| (hostname(name), name.as_bytes().to_vec())));
+        assert_eq!(levels(&map, Some(&deep)), names.iter().rev().cloned().collect::<Vec<_>>());
+    }
+}

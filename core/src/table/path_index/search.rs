@@ -1,0 +1,404 @@
+//! Finds the match that wins among those of one hostname.
+
+use http::HeaderName;
+
+use super::conditions::{self, shape};
+use super::{OTHER_METHOD, SEED, group, head, method_number, node, record};
+use crate::blob::Blob;
+use crate::model::automaton;
+use crate::model::matching::{Matcher, Subject, form_decode, query_is, query_values};
+use crate::options::{QueryDecoding, RepeatedQuery};
+use crate::request::Headers;
+use crate::table::hash::zeros;
+use crate::table::{BackendId, MatchId, RouteId, RuleId, Table, hash, slots};
+
+/// The match that wins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) match_: MatchId,
+    pub(crate) rule: RuleId,
+    pub(crate) route: RouteId,
+    /// The backend of a rule that does nothing but forward to it.
+    pub(crate) plain: Option<BackendId>,
+    /// Octets of the prefix that matched.
+    pub(crate) prefix: usize,
+}
+
+/// A search for one request.
+pub(crate) struct Search<'s, H: ?Sized> {
+    table: &'s Table,
+    subject: &'s Subject<'s, H>,
+    /// The names behind the numbers of header fields.
+    names: &'s [HeaderName],
+    /// Only rules with CORS may answer.
+    cors_only: bool,
+    /// Number of the method; 0 until it is needed.
+    method: u8,
+}
+
+/// The best match so far: its order, the place of its record, and the octets of its prefix.
+#[derive(Clone, Copy, Debug)]
+struct Best {
+    order: u32,
+    at: usize,
+    prefix: usize,
+}
+
+impl<'s, H: Headers + ?Sized> Search<'s, H> {
+    pub(crate) fn new(table: &'s Table, subject: &'s Subject<'s, H>, cors_only: bool) -> Self {
+        Self { table, subject, names: &table.inner.names, cors_only, method: 0 }
+    }
+
+    /// The match that wins in an index.
+    pub(crate) fn find(&mut self, index: Blob<'_>) -> Option<Found> {
+        let (exact, deepest) = deepest(index, self.subject.path);
+        let mut best = Best { order: u32::MAX, at: 0, prefix: 0 };
+        if exact != 0 {
+            // Whatever ranks regular expressions, an exact path comes before all others.
+            self.group(index, exact, 0, &mut best);
+        }
+        if best.at == 0 {
+            if index.u32(head::REGEX) != 0 {
+                self.regexes(index, deepest, &mut best);
+            }
+            self.prefixes(index, deepest, &mut best);
+        }
+        self.found(index, best)
+    }
+
+    /// The match that wins in an index of gRPC matches.
+    pub(crate) fn find_grpc(&mut self, index: Blob<'_>) -> Option<Found> {
+        let mut best = Best { order: u32::MAX, at: 0, prefix: 0 };
+        let (_, deepest) = deepest(index, self.subject.path);
+        self.prefixes_all(index, deepest, &mut best);
+        // Matches on a method of any service.
+        if let Some((_, method)) = self.subject.path.strip_prefix('/').and_then(|path| path.split_once('/')) {
+            let hash = hash::text(hash::text(SEED, b""), method.as_bytes());
+            let is_it = |at| path_of(index, at).strip_prefix(b"//") == Some(method.as_bytes());
+            if let Some(at) = slots::find(index, head::SLOTS, hash, is_it) {
+                self.group(index, index.place(at.wrapping_add(node::PREFIX)), 0, &mut best);
+            }
+        }
+        self.found(index, best)
+    }
+
+    fn found(&self, index: Blob<'_>, best: Best) -> Option<Found> {
+        if best.at == 0 {
+            return None;
+        }
+        let member = |member: usize| index.u32(best.at.wrapping_add(member));
+        Some(Found {
+            match_: MatchId(member(record::MATCH)),
+            rule: RuleId(member(record::RULE)),
+            route: RouteId(member(record::ROUTE)),
+            plain: member(record::PLAIN).checked_sub(1).map(BackendId),
+            prefix: best.prefix,
+        })
+    }
+
+    /// The first prefix that has a match which holds, from the longest to the shortest: they stand in this order.
+    fn prefixes(&mut self, index: Blob<'_>, deepest: usize, best: &mut Best) {
+        let mut at = deepest;
+        while at != 0 {
+            let group = index.place(at.wrapping_add(node::PREFIX));
+            if group != 0 && self.group(index, group, index.place(at.wrapping_add(node::LEN)), best) {
+                return;
+            }
+            at = index.place(at.wrapping_add(node::SHORTER));
+        }
+    }
+
+    /// All prefixes: those of gRPC stand in no order.
+    fn prefixes_all(&mut self, index: Blob<'_>, deepest: usize, best: &mut Best) {
+        let mut at = deepest;
+        while at != 0 {
+            let group = index.place(at.wrapping_add(node::PREFIX));
+            if group != 0 {
+                self.group(index, group, 0, best);
+            }
+            at = index.place(at.wrapping_add(node::SHORTER));
+        }
+    }
+
+    fn regexes(&mut self, index: Blob<'_>, deepest: usize, best: &mut Best) {
+        let mut at = deepest;
+        while at != 0 {
+            let list = index.place(at.wrapping_add(node::REGEX));
+            if list != 0 {
+                let rest = self.subject.path.as_bytes().get(index.place(at.wrapping_add(node::LEN))..).unwrap_or_default();
+                for n in 0..index.place(list) {
+                    let automaton = list.wrapping_add(4).wrapping_add(n.wrapping_mul(12));
+                    let start = index.place(automaton);
+                    if start == 0 || index.u32(automaton.wrapping_add(8)) >= best.order {
+                        continue;
+                    }
+                    let answer = usize::from(automaton::run(index, start, rest.iter().copied()));
+                    let Some(answer) = answer.checked_sub(1) else { continue };
+                    let set = index.place(index.place(automaton.wrapping_add(4)).wrapping_add(answer.wrapping_mul(4)));
+                    for n in 0..index.place(set) {
+                        let group = index.place(set.wrapping_add(4).wrapping_add(n.wrapping_mul(4)));
+                        self.group(index, group, 0, best);
+                    }
+                }
+            }
+            at = index.place(at.wrapping_add(node::SHORTER));
+        }
+    }
+
+    /// Looks for a better match in a group, and says whether one was found.
+    fn group(&mut self, index: Blob<'_>, group: usize, prefix: usize, best: &mut Best) -> bool {
+        let shapes = index.place(group.wrapping_add(group::INDEX));
+        if shapes != 0 {
+            return self.shapes(index, group, shapes, prefix, best);
+        }
+        self.records(index, group, prefix, best)
+    }
+
+    fn records(&mut self, index: Blob<'_>, group: usize, prefix: usize, best: &mut Best) -> bool {
+        let mut at = group.wrapping_add(group::RECORDS);
+        for _ in 0..index.u32(group.wrapping_add(group::COUNT)) {
+            let order = index.u32(at.wrapping_add(record::ORDER));
+            if order >= best.order {
+                return false;
+            }
+            if self.holds(index, at) {
+                *best = Best { order, at, prefix };
+                return true;
+            }
+            at = at.wrapping_add(index.place(at.wrapping_add(record::LEN)));
+        }
+        false
+    }
+
+    fn shapes(&mut self, index: Blob<'_>, group: usize, shapes: usize, prefix: usize, best: &mut Best) -> bool {
+        let mut found = false;
+        for n in 0..index.place(shapes) {
+            let shape = index.place(shapes.wrapping_add(4).wrapping_add(n.wrapping_mul(4)));
+            if index.u32(shape.wrapping_add(shape::ORDER)) >= best.order {
+                break;
+            }
+            let mut hash = conditions::SEED;
+            if index.u8(shape.wrapping_add(shape::METHOD)) != 0 {
+                hash = hash::mix(hash, u64::from(self.method()));
+            }
+            let headers = index.u8(shape.wrapping_add(shape::HEADERS));
+            let queries = index.u8(shape.wrapping_add(shape::QUERIES));
+            let mut walk = Walk {
+                shape,
+                queries,
+                prefix,
+                found: &mut found,
+                best,
+                // More combinations of repeated lines than there are records are not worth trying.
+                left: index.u32(shape.wrapping_add(shape::COUNT)).saturating_add(16),
+            };
+            self.header_values(index, &mut walk, shape.wrapping_add(shape::NAMES), headers, hash);
+            if walk.left == 0 {
+                return self.records(index, group, prefix, best) || found;
+            }
+        }
+        found
+    }
+
+    /// Takes every line of the header fields of a shape into the hash, one combination after the other.
+    fn header_values(&mut self, index: Blob<'_>, walk: &mut Walk<'_>, name_at: usize, left: u8, hash: u64) {
+        let Some(left) = left.checked_sub(1) else { return self.query_values(index, walk, name_at, walk.queries, hash) };
+        let (subject, names) = (self.subject, self.names);
+        let Some(name) = names.get(usize::from(index.u16(name_at))) else { return };
+        for line in subject.fields.values(name) {
+            if walk.left == 0 {
+                return;
+            }
+            self.header_values(index, walk, name_at.wrapping_add(2), left, hash::text(hash, line.trim_ascii()));
+        }
+    }
+
+    /// The same for the query parameters.
+    fn query_values(&mut self, index: Blob<'_>, walk: &mut Walk<'_>, name_at: usize, left: u8, hash: u64) {
+        let Some(left) = left.checked_sub(1) else { return self.lookup(index, walk, hash) };
+        let len = usize::from(index.u16(name_at));
+        let name = index.bytes(name_at.wrapping_add(2), len);
+        let next = name_at.wrapping_add(2).wrapping_add(len);
+        let reading = self.subject.reading;
+        let hash_of = |value: &str| match reading.query_decoding {
+            QueryDecoding::Form => hash::octets(hash, form_decode(value)),
+            QueryDecoding::Raw => hash::text(hash, value.as_bytes()),
+        };
+        let mut values = query_values(name, self.subject.query, reading);
+        let one = match reading.repeated_query {
+            RepeatedQuery::First => values.next(),
+            RepeatedQuery::Last => values.last(),
+            RepeatedQuery::Any => {
+                for value in values {
+                    if walk.left == 0 {
+                        return;
+                    }
+                    self.query_values(index, walk, next, left, hash_of(value));
+                }
+                return;
+            }
+        };
+        if let Some(value) = one {
+            self.query_values(index, walk, next, left, hash_of(value));
+        }
+    }
+
+    /// Looks at the records of a hash.
+    fn lookup(&mut self, index: Blob<'_>, walk: &mut Walk<'_>, hash: u64) {
+        walk.left = walk.left.saturating_sub(1);
+        slots::find(index, index.place(walk.shape.wrapping_add(shape::SLOTS)), hash, |first| {
+            let mut at = first;
+            while at != 0 {
+                let order = index.u32(at.wrapping_add(record::ORDER));
+                if order >= walk.best.order {
+                    break;
+                }
+                if self.holds(index, at) {
+                    *walk.best = Best { order, at, prefix: walk.prefix };
+                    *walk.found = true;
+                    break;
+                }
+                at = index.place(at.wrapping_add(record::NEXT));
+            }
+            false
+        });
+    }
+
+    fn method(&mut self) -> u8 {
+        if self.method == 0 {
+            self.method = method_number(self.subject.method);
+        }
+        self.method
+    }
+
+    /// Whether the conditions of a record hold, its path being known to hold.
+    fn holds(&mut self, index: Blob<'_>, at: usize) -> bool {
+        let [method, ask, headers, queries] =
+            *index.0.get(at.wrapping_add(record::METHOD)..).and_then(<[u8]>::first_chunk).unwrap_or(&[0; 4]);
+        if method != 0 && method != OTHER_METHOD && method != self.method() {
+            return false;
+        }
+        let mut at_condition = at.wrapping_add(record::CONDITIONS);
+        for _ in 0..headers {
+            let len = usize::from(index.u16(at_condition.wrapping_add(2)));
+            let value = index.bytes(at_condition.wrapping_add(4), len);
+            let Some(name) = self.names.get(usize::from(index.u16(at_condition))) else { return false };
+            if !self.subject.fields.values(name).any(|line| line.trim_ascii() == value) {
+                return false;
+            }
+            at_condition = at_condition.wrapping_add(4).wrapping_add(len);
+        }
+        for _ in 0..queries {
+            let len = usize::from(index.u16(at_condition));
+            let value_len = usize::from(index.u16(at_condition.wrapping_add(2)));
+            let name = index.bytes(at_condition.wrapping_add(4), len);
+            let value = index.bytes(at_condition.wrapping_add(4).wrapping_add(len), value_len);
+            if !query_is(name, value, self.subject.query, self.subject.reading) {
+                return false;
+            }
+            at_condition = at_condition.wrapping_add(4).wrapping_add(len).wrapping_add(value_len);
+        }
+        let cors =
+            || self.table.rule_data(RuleId(index.u32(at.wrapping_add(record::RULE)))).is_some_and(|rule| rule.filters.cors.is_some());
+        let asked = || self.ask(MatchId(index.u32(at.wrapping_add(record::MATCH))));
+        (ask == 0 || asked()) && (!self.cors_only || cors())
+    }
+
+    /// Asks a match itself, where its record does not have all conditions.
+    fn ask(&self, id: MatchId) -> bool {
+        match self.table.matcher(id) {
+            Some(Matcher::Http(matcher)) => matcher.first_failure_after_path(self.subject).is_none(),
+            Some(Matcher::Grpc(matcher)) => matcher.first_failure(self.subject).is_none(),
+            None => false,
+        }
+    }
+}
+
+/// A walk through the combinations of values of one shape.
+struct Walk<'w> {
+    shape: usize,
+    queries: u8,
+    prefix: usize,
+    found: &'w mut bool,
+    best: &'w mut Best,
+    /// Combinations that may still be tried.
+    left: u32,
+}
+
+fn path_of(index: Blob<'_>, node: usize) -> &[u8] {
+    index.bytes(node.wrapping_add(node::PATH), index.place(node.wrapping_add(node::LEN)))
+}
+
+/// The group of the exact path, and the node of the longest prefix that has matches or expressions.
+fn deepest(index: Blob<'_>, path: &str) -> (usize, usize) {
+    let path = path.as_bytes();
+    let depth = index.place(head::DEPTH);
+    let mut deepest = index.place(head::ROOT);
+    let probe = |hash, end| {
+        let path = path.get(..end).unwrap_or_default();
+        slots::find(index, head::SLOTS, hash, |at| path_of(index, at) == path)
+    };
+    let covers = |at: usize| index.u32(at.wrapping_add(node::PREFIX)) != 0 || index.u32(at.wrapping_add(node::REGEX)) != 0;
+    let (mut hash, mut at, mut segments) = (SEED, 1_usize, 0_usize);
+    loop {
+        let (word, valid) = word_at(path, at);
+        let slashes = zeros(word ^ 0x2f2f_2f2f_2f2f_2f2f);
+        let len = usize::try_from(slashes.trailing_zeros() / 8).unwrap_or(8);
+        if slashes != 0 && len < valid {
+            hash = hash::mix(hash, bottom(word, len));
+            segments = segments.wrapping_add(1);
+            let end = at.wrapping_add(len);
+            at = end.wrapping_add(1);
+            if segments <= depth {
+                if let Some(found) = probe(hash, end)
+                    && covers(found)
+                {
+                    deepest = found;
+                }
+            }
+            // Nothing has more segments.
+            let next = u32::try_from(segments.wrapping_add(1).min(31)).unwrap_or(31);
+            if segments >= depth && index.u32(head::EXACT).wrapping_shr(next) == 0 {
+                return (0, deepest);
+            }
+        } else if valid < 8 {
+            hash = hash::mix(hash, bottom(word, valid));
+            segments = segments.wrapping_add(1);
+            let mut exact = 0;
+            if (segments <= depth || index.u32(head::EXACT) & super::write::segments_bit(segments) != 0)
+                && let Some(found) = probe(hash, path.len())
+            {
+                exact = index.place(found.wrapping_add(node::EXACT));
+                if covers(found) {
+                    deepest = found;
+                }
+            }
+            return (exact, deepest);
+        } else {
+            hash = hash::mix(hash, word);
+            at = at.wrapping_add(8);
+        }
+    }
+}
+
+/// The eight octets at a place, or those that are left, and how many.
+fn word_at(bytes: &[u8], at: usize) -> (u64, usize) {
+    let rest = bytes.get(at..).unwrap_or_default();
+    if let Some(word) = rest.first_chunk() {
+        return (u64::from_le_bytes(*word), 8);
+    }
+    if let Some(word) = bytes.last_chunk() {
+        let gone = u32::try_from(8_usize.wrapping_sub(rest.len()).wrapping_mul(8)).unwrap_or(0);
+        return (u64::from_le_bytes(*word).checked_shr(gone).unwrap_or(0), rest.len());
+    }
+    let mut word = [0; 8];
+    word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    (u64::from_le_bytes(word), rest.len())
+}
+
+/// The first octets of a word, fewer than eight, with their number.
+fn bottom(word: u64, len: usize) -> u64 {
+    let bits = u32::try_from(len.wrapping_mul(8)).unwrap_or(0);
+    let mask = 1_u64.wrapping_shl(bits).wrapping_sub(1);
+    (word & mask) | u64::try_from(len).unwrap_or(0).wrapping_add(1).wrapping_shl(56)
+}

@@ -1,0 +1,122 @@
+//! A hash table inside of a [`Blob`]: from a hash to places in the same blob.
+
+use super::hash::mix;
+use crate::blob::{Blob, Writer};
+
+/// Neighbours that a lookup may have to pass. A table that would need more is built with another seed: texts that are
+/// chosen to meet under one seed would have to meet under all of them.
+const LONGEST_RUN: usize = 24;
+const SEEDS: u32 = 32;
+
+/// Octets before the first slot: mask and seed.
+const HEAD: usize = 8;
+const SLOT: usize = 8;
+
+/// Writes a table. Entries with equal hashes are found one after the other in the order given. A place must not be 0.
+pub(crate) fn write(entries: &[(u64, u32)], writer: &mut Writer) {
+    let count = entries.len().max(1);
+    let slots = count.saturating_add(count / 2).checked_next_power_of_two().unwrap_or(count);
+    let mask = slots.saturating_sub(1);
+    let (mut best, mut best_run) = (None, usize::MAX);
+    for seed in 0..SEEDS {
+        let (filled, run) = fill(entries, mask, seed);
+        if run < best_run {
+            (best, best_run) = (Some((seed, filled)), run);
+        }
+        if best_run <= LONGEST_RUN {
+            break;
+        }
+    }
+    let Some((seed, filled)) = best else { return };
+    writer.u32(u32::try_from(mask).unwrap_or(u32::MAX));
+    writer.u32(seed);
+    for (tag, place) in filled {
+        writer.u32(tag);
+        writer.u32(place);
+    }
+}
+
+/// The slots under a seed, and the longest run that a lookup may pass.
+fn fill(entries: &[(u64, u32)], mask: usize, seed: u32) -> (Vec<(u32, u32)>, usize) {
+    let mut filled = vec![(0, 0); mask.saturating_add(1)];
+    let mut longest = 0;
+    for (hash, place) in entries {
+        let (first, tag) = slot(*hash, seed, mask);
+        for step in 0..=mask {
+            let Some(slot) = filled.get_mut(first.wrapping_add(step) & mask) else { break };
+            if slot.1 == 0 {
+                *slot = (tag, *place);
+                longest = longest.max(step);
+                break;
+            }
+        }
+    }
+    (filled, longest)
+}
+
+fn slot(hash: u64, seed: u32, mask: usize) -> (usize, u32) {
+    let mixed = mix(u64::from(seed), hash);
+    // The halves tell different things: where it is, and whether it is it.
+    (usize::try_from(mixed & u64::from(u32::MAX)).unwrap_or(0) & mask, u32::try_from(mixed.wrapping_shr(32)).unwrap_or(0))
+}
+
+/// The first place of a hash for which `is_it` holds.
+pub(crate) fn find(blob: Blob<'_>, at: usize, hash: u64, mut is_it: impl FnMut(usize) -> bool) -> Option<usize> {
+    let mask = blob.place(at);
+    let (first, tag) = slot(hash, blob.u32(at.wrapping_add(4)), mask);
+    let slots = at.wrapping_add(HEAD);
+    for step in 0..=mask {
+        let slot = slots.wrapping_add((first.wrapping_add(step) & mask).wrapping_mul(SLOT));
+        let place = blob.place(slot.wrapping_add(4));
+        if place == 0 {
+            return None;
+        }
+        if blob.u32(slot) == tag && is_it(place) {
+            return Some(place);
+        }
+    }
+    None
+}
+
+/// Octets of a table.
+pub(crate) fn len(blob: Blob<'_>, at: usize) -> usize {
+    blob.place(at).wrapping_add(1).wrapping_mul(SLOT).wrapping_add(HEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_all_and_nothing_else() {
+        for count in [0, 1, 2, 10, 1000] {
+            let entries: Vec<(u64, u32)> = (0..count).map(|n| (mix(7, u64::from(n / 2)), n + 1)).collect();
+            let mut writer = Writer::default();
+            writer.bytes(b"xyz");
+            write(&entries, &mut writer);
+            let blob = Blob(&writer.bytes);
+            assert_eq!(len(blob, 3) + 3, writer.bytes.len());
+            for (hash, place) in &entries {
+                assert_eq!(find(blob, 3, *hash, |found| found == *place as usize), Some(*place as usize));
+            }
+            assert_eq!(find(blob, 3, mix(8, 1), |_| true), None);
+        }
+    }
+
+    /// Texts that meet under the first seed do not under another.
+    #[test]
+    fn long_runs_get_another_seed() {
+        let meets = |hash: &u64| slot(*hash, 0, 255).0 == 9;
+        let entries: Vec<(u64, u32)> = (0..u64::MAX).filter(meets).take(100).map(|hash| (hash, 1)).collect();
+        assert!(fill(&entries, 255, 0).1 > LONGEST_RUN);
+        let mut writer = Writer::default();
+        write(&entries, &mut writer);
+        assert_ne!(Blob(&writer.bytes).u32(4), 0);
+        let mut passed = 0;
+        find(Blob(&writer.bytes), 0, entries[99].0, |_| {
+            passed += 1;
+            false
+        });
+        assert!(passed <= LONGEST_RUN);
+    }
+}
