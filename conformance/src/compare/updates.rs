@@ -63,7 +63,10 @@ pub fn run(seed: u64, updates: u64) -> Result<Counts, String> {
 
 fn step(compiler: &mut Compiler, changes: Changes, status: &mut Status, random: &mut Random, counts: &mut Counts) -> Result<(), String> {
     let former = compiler.table().clone();
-    let some = |count: usize, resources: &Resources| if resources.gateways.is_empty() { 0 } else { count };
+    // There must be somebody to ask, and something to ask for.
+    let askable =
+        |resources: &Resources| !resources.gateways.is_empty() && !(resources.http_routes.is_empty() && resources.grpc_routes.is_empty());
+    let some = |count: usize, resources: &Resources| if askable(resources) { count } else { 0 };
     let asked: Vec<_> = (0..some(2, compiler.resources())).map(|_| world::request(random, compiler.resources())).collect();
     let answers: Vec<_> = asked.iter().map(|request| answer(&former, request)).collect();
     let told_before = by_object(compiler.diagnostics());

@@ -69,6 +69,23 @@ pub(crate) struct BackendStore {
     changed: BTreeSet<BackendId>,
     /// Without a user since they were last taken, perhaps.
     idle: BTreeSet<BackendId>,
+    noted: Noted,
+}
+
+/// EndpointSlices of which something is found, or no more, and the names of the backends.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    pub(crate) slices: BTreeSet<ObjectRef>,
+    pub(crate) behind: BTreeSet<(Box<str>, Box<str>)>,
+}
+
+impl Noted {
+    fn note(&mut self, object: &ObjectRef, findings: &[Diagnostic]) {
+        if !findings.is_empty() {
+            self.slices.extend(findings.iter().filter_map(|diagnostic| diagnostic.object.clone()));
+            self.behind.insert((object.namespace.clone(), object.name.clone()));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -111,9 +128,10 @@ impl BackendStore {
         let mut swept = Vec::new();
         for id in std::mem::take(&mut self.idle) {
             let Some(slot) = self.slot_mut(id).filter(|slot| slot.users == 0) else { continue };
-            slot.findings.clear();
-            let ObjectRef { namespace, name, .. } = slot.backend.object.clone();
-            let key = (&*namespace, &*name);
+            let findings = std::mem::take(&mut slot.findings);
+            let object = slot.backend.object.clone();
+            self.noted.note(&object, &findings);
+            let key = (&*object.namespace, &*object.name);
             let Some(ids) = self.by_name.get_mut(key).filter(|ids| ids.contains(&id)) else { continue };
             ids.retain(|one| *one != id);
             if ids.is_empty() {
@@ -132,6 +150,11 @@ impl BackendStore {
         changed.into_iter().filter_map(|id| Some(self.slot(id)?.backend.clone())).collect()
     }
 
+    /// Where something was found, or is no more, since the last call.
+    pub(crate) fn take_noted(&mut self) -> Noted {
+        std::mem::take(&mut self.noted)
+    }
+
     /// What was found about the EndpointSlices behind the backends.
     pub(crate) fn findings(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter().flat_map(|slot| &slot.findings)
@@ -147,13 +170,15 @@ impl BackendStore {
     pub(crate) fn refresh(&mut self, key: Key<'_>, lookup: &Lookup<'_>) -> bool {
         let mut turned = false;
         for id in self.by_name.get(key).cloned().unwrap_or_default() {
-            let Some(slot) = self.slot_mut(id) else { continue };
+            let Some(slot) = usize::try_from(id.0).ok().and_then(|n| self.list.get_mut(n)) else { continue };
             if matches!(slot.backend.endpoints, Endpoints::External(_)) {
                 continue;
             }
             let mut findings = Vec::new();
             let endpoints = lookup.endpoints_of(&slot.backend.object, slot.backend.port, slot.backend.protocol, &mut findings);
-            slot.findings = findings;
+            let before = std::mem::replace(&mut slot.findings, findings);
+            self.noted.note(&slot.backend.object, &slot.findings);
+            self.noted.note(&slot.backend.object, &before);
             if endpoints != slot.backend.endpoints {
                 turned |= is_empty(&endpoints) != is_empty(&slot.backend.endpoints);
                 slot.backend.endpoints = endpoints;
@@ -426,6 +451,7 @@ impl<'i> Backends<'i> {
             _ => (None, None),
         };
         self.store.by_name.entry((&object.namespace, &object.name)).push(id);
+        self.store.noted.note(&object, &findings);
         let backend = Backend { id, endpoints, tls, session, retry_budget, ..Backend::of(object, port, protocol) };
         let slot = Slot { backend, conflict, users: 0, findings };
         match self.store.slot_mut(id) {

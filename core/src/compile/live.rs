@@ -205,7 +205,8 @@ impl Compiler {
         let mut objects = outcome.looked_at;
         objects.extend(touched.objects.iter().cloned());
         let rejected = objects.iter().filter_map(|object| self.rejected.get(object)).flatten().cloned().collect();
-        let behind: BTreeSet<_> = touched.services.union(&touched.behind).cloned().collect();
+        let mut behind = outcome.behind;
+        behind.extend(touched.services.union(&touched.behind).cloned());
         Update {
             table: self.state.table.clone(),
             status: outcome.status,

@@ -87,6 +87,8 @@ pub(crate) struct Beyond(BTreeMap<ObjectRef, Option<RouteStatus>>);
 pub(crate) struct Outcome {
     /// The objects that were looked at again.
     pub(crate) looked_at: BTreeSet<ObjectRef>,
+    /// Names of the backends of which some EndpointSlices were looked at.
+    pub(crate) behind: BTreeSet<(Box<str>, Box<str>)>,
     /// New or other than before.
     pub(crate) status: Status,
     /// Without status now.
@@ -413,7 +415,8 @@ impl State {
 
     /// What a change has led to.
     fn outcome(&mut self, marks: Marks, lookup: &Lookup<'_>, whole: bool) -> Outcome {
-        let mut outcome = Outcome::default();
+        let noted = self.backends.take_noted();
+        let mut outcome = Outcome { looked_at: noted.slices, behind: noted.behind, ..Outcome::default() };
         for (object, before) in marks.before {
             let route = self.routes.find(&object).and_then(|number| self.routes.get(number));
             let now = route.and_then(|route| route.status.as_ref());
