@@ -6,6 +6,9 @@ use super::{ObjectStatus, Status};
 use crate::diagnostic::ObjectRef;
 use crate::resource::{Object, Resources};
 
+/// An object, and the version that it is written in, if that is known.
+type Written = (Object, Option<Box<str>>);
+
 /// Objects that have changed since a [`Compiler`](super::Compiler) last heard of them.
 ///
 /// ```
@@ -54,7 +57,7 @@ impl Changes {
     }
 
     /// Each object with its version; `None` is deleted.
-    pub(crate) fn each(mut self) -> impl Iterator<Item = (ObjectRef, Option<(Object, Option<Box<str>>)>)> {
+    pub(crate) fn each(mut self) -> impl Iterator<Item = (ObjectRef, Option<Written>)> {
         let mut versions = std::mem::take(&mut self.applied.versions);
         let applied = self.applied.into_objects().map(move |object| {
             let name = object.object_ref();

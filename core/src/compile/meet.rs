@@ -138,9 +138,7 @@ impl Meetings {
             let Some(topics) = self.spots.get_mut(spot) else { continue };
             match topics.get_mut(topic) {
                 None => {
-                    let mut parties = Vec::with_capacity(1);
-                    parties.push(party.clone());
-                    topics.insert(topic.clone(), parties);
+                    topics.insert(topic.clone(), vec![party.clone()]);
                 }
                 Some(parties) => {
                     let Err(at) = parties.binary_search(party) else { continue };

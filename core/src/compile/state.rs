@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::attach::Hostnames;
 use super::backend::{BackendStore, Backends, View};
 use super::build::{self, Ids};
 use super::draft::{Draft, ViewRules};
@@ -22,7 +23,6 @@ use crate::canonical::KnownFields;
 use crate::decision::Parent;
 use crate::diagnostic::{Diagnostic, ObjectRef};
 use crate::features::Feature;
-use crate::model::hostname::Hostname;
 use crate::model::pattern::Patterns;
 use crate::options::AliasHeaders;
 use crate::resource::backend::XBackendStatus;
@@ -346,7 +346,7 @@ impl State {
     }
 
     /// Where the table has the rules of a route, and through which view.
-    fn places<'s>(&'s self, route: &'s KeptRoute) -> impl Iterator<Item = (Parent, View, Option<&'s BTreeSet<Option<Hostname>>>)> {
+    fn places<'s>(&'s self, route: &'s KeptRoute) -> impl Iterator<Item = (Parent, View, Option<&'s Hostnames>)> {
         route.attachments.iter().flat_map(move |attachment| {
             let gateway = attachment.gateway.and_then(|place| Some((place, self.gateways.get(place)?)));
             let of_listeners = attachment.listeners.iter().filter_map(move |(listener, names)| {
@@ -366,7 +366,10 @@ impl State {
         let known = match self.names.change() {
             Some(known) => known,
             None if work.whole => KnownFields::new([]),
-            None => return Ok(self.names.settle()),
+            None => {
+                self.names.settle();
+                return Ok(());
+            }
         };
         let keeps = work.lookup.options.alias_headers == AliasHeaders::Keep;
         if !work.whole && !keeps && self.names.turned(&self.known, &known) {
@@ -392,7 +395,7 @@ impl State {
             self.referring.entry((namespace, name)).insert(number, *mirrors);
         }
         route.referred.backends.iter().for_each(|id| self.backends.hold(*id));
-        let mut views: BTreeMap<View, Vec<(Parent, BTreeSet<Option<Hostname>>)>> = BTreeMap::new();
+        let mut views: BTreeMap<View, Vec<(Parent, Hostnames)>> = BTreeMap::new();
         for (parent, view, names) in self.places(&route) {
             views.entry(view).or_default().push((parent, names.cloned().unwrap_or_else(|| BTreeSet::from([None]))));
         }
@@ -542,13 +545,7 @@ impl State {
 }
 
 /// Learns where others can meet the rules of a route.
-fn stand(
-    route: &mut KeptRoute,
-    number: u32,
-    view: View,
-    places: &[(Parent, BTreeSet<Option<Hostname>>)],
-    rules: &[super::rule::CheckedRule],
-) {
+fn stand(route: &mut KeptRoute, number: u32, view: View, places: &[(Parent, Hostnames)], rules: &[super::rule::CheckedRule]) {
     let KeptRoute { kind, object, rank, stands, .. } = route;
     for (parent, names) in places {
         let parent = match parent {
