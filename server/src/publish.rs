@@ -156,3 +156,64 @@ pub fn log(diagnostics: &[Diagnostic]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gatewright::load::Loader;
+
+    use super::*;
+
+    const GATEWAY: &str = "apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec: {gatewayClassName: any, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+";
+
+    fn route(name: &str, path: &str) -> String {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: {name}}}
+spec:
+  parentRefs: [{{name: gw}}]
+  rules: [{{matches: [{{path: {{value: {path}}}}}], backendRefs: [{{name: web, port: 80}}]}}]
+---
+"
+        )
+    }
+
+    fn snapshot(text: &str, hash: u64) -> Snapshot {
+        let mut loader = Loader::new();
+        loader.add_bytes("all.yaml", text.as_bytes());
+        Snapshot { loaded: loader.finish(), errors: Vec::new(), hash }
+    }
+
+    /// What is refused leaves no trace, and what comes next is what its manifests say.
+    #[test]
+    fn the_last_good_table_stays() {
+        let mut publisher = Publisher::new(Options::default(), None);
+        let (current, mut hash) = (publisher.current(), 0);
+        let mut publish = |text: &str| {
+            hash += 1;
+            publisher.publish(snapshot(text, hash)).map(|told| told.unwrap_or_default().len()).map_err(|rejected| rejected.reason)
+        };
+        let routes = || current.load().table.routes().map(|route| route.object.name.to_string()).collect::<Vec<_>>();
+        let (a, b) = (route("a", "/a"), route("b", "/b"));
+        publish(&[GATEWAY, &a].concat()).unwrap();
+        assert_eq!(routes(), ["a"]);
+        // Half-written files, and a snapshot without any Gateway.
+        for broken in [[GATEWAY, "kind: {"].concat(), b.clone()] {
+            publish(&broken).unwrap_err();
+            assert_eq!(routes(), ["a"]);
+        }
+        publish(&[GATEWAY, &a, &b].concat()).unwrap();
+        assert_eq!(routes(), ["a", "b"]);
+        // Only what has to do with the change is told again: nothing about `b`, of which there is something to tell.
+        let bad = route("b", "no-path");
+        let told = publish(&[GATEWAY, &a, &bad].concat()).unwrap();
+        assert!(told > 0);
+        let other = publish(&[GATEWAY, &route("a", "/other"), &bad].concat()).unwrap();
+        assert!(other < told, "{other} {told}");
+    }
+}
