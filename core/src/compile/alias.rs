@@ -33,8 +33,13 @@ pub(crate) fn of_rules<'r>(rules: impl Iterator<Item = &'r CheckedRule>) -> Box<
 impl Names {
     pub(crate) fn add(&mut self, names: &[HeaderName]) {
         for name in names {
-            let (_, count) = self.counts.entry(name.as_str().into()).or_insert_with(|| (name.clone(), 0));
-            self.touched.entry(name.as_str().into()).or_insert(*count);
+            if !self.counts.contains_key(name.as_str()) {
+                self.counts.insert(name.as_str().into(), (name.clone(), 0));
+            }
+            let Some((_, count)) = self.counts.get_mut(name.as_str()) else { continue };
+            if !self.touched.contains_key(name.as_str()) {
+                self.touched.insert(name.as_str().into(), *count);
+            }
             *count = count.saturating_add(1);
         }
     }

@@ -1,6 +1,6 @@
 //! From backendRefs to backends of the table ([B-4] to [B-12]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::endpoint::Transport;
 use super::findings::{BadRef, Findings, RefProblem};
@@ -230,9 +230,18 @@ struct Found<'r> {
 pub(crate) struct Referred {
     pub(crate) backends: BTreeSet<BackendId>,
     /// Services, found or not; marked if requests are mirrored there.
-    pub(crate) services: BTreeMap<(Box<str>, Box<str>), bool>,
+    pub(crate) services: ByName<bool>,
     /// Backends that policies or XBackends may ask for, resolved or not.
     uses: BTreeSet<Use>,
+}
+
+impl Referred {
+    /// To a Service.
+    pub(crate) fn refer(&mut self, key: Key<'_>) {
+        if self.services.get(key).is_none() {
+            self.services.insert(key, false);
+        }
+    }
 }
 
 /// References of routes, resolved to backends.
@@ -353,7 +362,7 @@ impl<'i> Backends<'i> {
         let ports = if (group, kind) == SERVICE_IMPORT {
             self.lookup.import(namespace, to.name).map(|import| import.spec.ports.as_slice())
         } else {
-            self.referred.services.entry((namespace.into(), to.name.into())).or_default();
+            self.referred.refer((namespace, to.name));
             match self.lookup.service(namespace, to.name) {
                 Some(service) if service.spec.type_.as_deref() == Some("ExternalName") => {
                     let message = format!("Service `{namespace}/{}` is of type ExternalName, which is not supported for security", to.name);
@@ -413,11 +422,9 @@ impl<'i> Backends<'i> {
     /// Whether a mirror may be sent to: nobody waits for a copy that nobody can take ([F-42]).
     pub(crate) fn takes_mirror(&mut self, id: BackendId) -> bool {
         let Some(slot) = self.store.slot(id) else { return false };
-        let key = (slot.backend.object.namespace.clone(), slot.backend.object.name.clone());
-        let takes = !is_empty(&slot.backend.endpoints);
         // A ServiceImport has endpoints, too.
-        self.referred.services.insert(key, true);
-        takes
+        self.referred.services.insert((&slot.backend.object.namespace, &slot.backend.object.name), true);
+        !is_empty(&slot.backend.endpoints)
     }
 
     fn intern(

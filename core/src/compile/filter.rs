@@ -1,5 +1,7 @@
 //! From the filters of a rule or backendRef to valid filters ([F-1] to [F-44], [C-1]).
 
+use std::fmt;
+
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::auth;
@@ -66,7 +68,15 @@ pub(crate) fn guards(list: &[HttpRouteFilter]) -> bool {
 }
 
 /// Translates one list.
-pub(crate) fn filters(list: &[HttpRouteFilter], level: Level, path: &str, context: &mut Context<'_, '_>) -> Result<Filters, Invalid> {
+pub(crate) fn filters(
+    list: &[HttpRouteFilter],
+    level: Level,
+    path: fmt::Arguments<'_>,
+    context: &mut Context<'_, '_>,
+) -> Result<Filters, Invalid> {
+    if list.is_empty() {
+        return Ok(Filters::default());
+    }
     let mut valid = Filters::default();
     let mut mirrors = Vec::new();
     let mut extensions = Vec::new();
@@ -156,26 +166,32 @@ fn unknown_type(found: &str, at: &str, kind: crate::table::RouteKind) -> Invalid
 }
 
 /// Filters that must not stand together ([F-4], [F-44]).
-fn incompatible(filters: &Filters, list: &[HttpRouteFilter], path: &str) -> Result<(), Invalid> {
+fn incompatible(filters: &Filters, list: &[HttpRouteFilter], path: fmt::Arguments<'_>) -> Result<(), Invalid> {
     if filters.redirect.is_some() && filters.rewrite.is_some() {
-        return Err(Invalid::combination(path, "may specify either RequestRedirect or URLRewrite, but not both"));
+        return Err(Invalid::combination(path.to_string(), "may specify either RequestRedirect or URLRewrite, but not both"));
     }
     // Also a mirror that is not resolved: a Service that comes into being must not make a rule invalid.
     if filters.redirect.is_some() && list.iter().any(|filter| filter.type_ == HttpRouteFilterType::RequestMirror) {
-        return Err(Invalid::combination(path, "RequestMirror and RequestRedirect must not stand together: no request is forwarded"));
+        return Err(Invalid::combination(
+            path.to_string(),
+            "RequestMirror and RequestRedirect must not stand together: no request is forwarded",
+        ));
     }
     Ok(())
 }
 
 /// A rule and its backendRefs together ([F-4], [F-5]).
-pub(crate) fn check_rule(rule: &Filters, backends: &[&Filters], path: &str) -> Result<(), Invalid> {
+pub(crate) fn check_rule(rule: &Filters, backends: &[&Filters], path: fmt::Arguments<'_>) -> Result<(), Invalid> {
     if rule.redirect.is_some() && !backends.is_empty() {
-        return Err(Invalid::combination(path, "RequestRedirect filter must not be used together with backendRefs"));
+        return Err(Invalid::combination(path.to_string(), "RequestRedirect filter must not be used together with backendRefs"));
     }
     let crossed =
         backends.iter().any(|b| (rule.rewrite.is_some() && b.redirect.is_some()) || (rule.redirect.is_some() && b.rewrite.is_some()));
     if crossed {
-        return Err(Invalid::combination(path, "URLRewrite and RequestRedirect must not stand in one rule, its backendRefs included"));
+        return Err(Invalid::combination(
+            path.to_string(),
+            "URLRewrite and RequestRedirect must not stand in one rule, its backendRefs included",
+        ));
     }
     Ok(())
 }

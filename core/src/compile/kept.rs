@@ -79,9 +79,7 @@ impl KeptRoute {
             rules.insert(view, checked);
         }
         let mut referred = std::mem::take(&mut backends.referred);
-        for (namespace, name) in attach::services(&route) {
-            referred.services.entry((namespace.into(), name.into())).or_default();
-        }
+        attach::services(&route).for_each(|key| referred.refer(key));
         // A route of which nothing is left is not accepted anyway and takes no hostname away.
         let excludes = matches!(route.kind, RouteKind::Http | RouteKind::Grpc) && !nothing;
         let mut claims = BTreeSet::new();

@@ -63,6 +63,10 @@ impl<T> ByName<T> {
         self.0.get_mut(namespace)?.get_mut(name)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key<'_>, &T)> {
+        self.0.iter().flat_map(|(namespace, names)| names.iter().map(move |(name, value)| ((&**namespace, &**name), value)))
+    }
+
     /// The values of a namespace; `None` if it has none.
     pub(crate) fn of_namespace(&self, namespace: &str) -> Option<&BTreeMap<Box<str>, T>> {
         self.0.get(namespace)

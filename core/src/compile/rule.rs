@@ -8,6 +8,7 @@ use super::filter::{self, Context, Level};
 use super::findings::{BadRef, Findings, Invalid, Problem};
 use super::policy::Use;
 use super::{gate, matches, traffic};
+use crate::decision::Timeouts;
 use crate::diagnostic::Code;
 use crate::model::filter::Filters;
 use crate::model::matching::{HttpMatch, Matcher, PathMatch};
@@ -223,7 +224,7 @@ fn rule_data(
 ) -> Result<RuleData, Invalid> {
     let mut filters =
         Context { backends: context.backends, findings: context.findings, refs, from: context.from, options: context.options, one_prefix };
-    let of_rule = filter::filters(&parts.filters, Level::Rule, &format!("{path}.filters"), &mut filters)?;
+    let of_rule = filter::filters(&parts.filters, Level::Rule, format_args!("{path}.filters"), &mut filters)?;
     let mut shares: Vec<(u32, Option<BackendId>, Filters)> = Vec::with_capacity(parts.backends.len());
     for (n, (reference, weight, list)) in parts.backends.iter().enumerate() {
         let at = format!("{path}.backendRefs[{n}]");
@@ -231,7 +232,7 @@ fn rule_data(
         let Some(weight) = u32::try_from(weight).ok().filter(|weight| *weight <= 1_000_000) else {
             return Err(Invalid::value(Code::InvalidValue, format!("{at}.weight"), format!("weight {weight} is not from 0 to 1000000")));
         };
-        let of_backend = filter::filters(list, Level::Backend, &format!("{at}.filters"), &mut filters)?;
+        let of_backend = filter::filters(list, Level::Backend, format_args!("{at}.filters"), &mut filters)?;
         let backend = match filters.backends.resolve(filters.from, *reference, &at, filters.findings) {
             Ok(backend) => Some(backend),
             Err(bad) => {
@@ -243,7 +244,7 @@ fn rule_data(
         shares.push((weight, backend, of_backend));
     }
     let of_backends: Vec<&Filters> = shares.iter().map(|(_, _, filters)| filters).collect();
-    filter::check_rule(&of_rule, &of_backends, &format!("{path}.filters"))?;
+    filter::check_rule(&of_rule, &of_backends, format_args!("{path}.filters"))?;
     let session = parts.session.map(|field| {
         let index = path.to_owned();
         let owner = [context.from.kind.as_str(), context.from.namespace, context.from.name, parts.name.unwrap_or(&index)];
@@ -251,7 +252,10 @@ fn rule_data(
     });
     let session = session.transpose()?;
     let more = More {
-        timeouts: traffic::timeouts(parts.timeouts, &format!("{path}.timeouts"))?,
+        timeouts: match parts.timeouts {
+            None => Timeouts::default(),
+            written => traffic::timeouts(written, &format!("{path}.timeouts"))?,
+        },
         retry: parts.retry.map(|retry| traffic::retry(retry, &format!("{path}.retry"))).transpose()?,
         session,
         fail_closed: false,

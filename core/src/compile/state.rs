@@ -279,8 +279,7 @@ impl State {
             self.uses.remove(ancestor, used);
             work.marks.used.insert(used.object.clone());
         }
-        for (namespace, name) in route.referred.services.keys() {
-            let key = (&**namespace, &**name);
+        for (key, _) in route.referred.services.iter() {
             let Some(routes) = self.referring.get_mut(key) else { continue };
             routes.remove(&number);
             if routes.is_empty() {
@@ -391,8 +390,8 @@ impl State {
             self.uses.add(ancestor, used);
             work.marks.used.insert(used.object.clone());
         }
-        for ((namespace, name), mirrors) in &route.referred.services {
-            self.referring.entry((namespace, name)).insert(number, *mirrors);
+        for (key, mirrors) in route.referred.services.iter() {
+            self.referring.entry(key).insert(number, *mirrors);
         }
         route.referred.backends.iter().for_each(|id| self.backends.hold(*id));
         let mut views: BTreeMap<View, Vec<(Parent, Hostnames)>> = BTreeMap::new();
@@ -420,13 +419,17 @@ impl State {
     fn outcome(&mut self, marks: Marks, lookup: &Lookup<'_>, whole: bool) -> Outcome {
         let noted = self.backends.take_noted();
         let mut outcome = Outcome { looked_at: noted.slices, behind: noted.behind, ..Outcome::default() };
-        for (object, before) in marks.before {
+        // Whoever compiles everything asks for everything.
+        let routes = if whole { BTreeMap::new() } else { marks.before };
+        for (object, before) in routes {
             let route = self.routes.find(&object).and_then(|number| self.routes.get(number));
             let now = route.and_then(|route| route.status.as_ref());
             match now {
                 Some(now) if before.as_ref() != Some(now) => {
                     let entry = ObjectStatus { object: object.clone(), status: now.clone() };
-                    outcome.status.routes_mut(route.map(|route| route.kind)).into_iter().for_each(|list| list.push(entry.clone()));
+                    if let Some(list) = outcome.status.routes_mut(route.map(|route| route.kind)) {
+                        list.push(entry);
+                    }
                 }
                 None if before.is_some() => outcome.gone.push(object.clone()),
                 _ => {}
@@ -481,16 +484,13 @@ impl State {
 
     /// The status of every object.
     pub(crate) fn status(&self) -> Status {
-        let mut status = self.status.of_classes.clone();
+        let mut status = self.status.whole();
         for route in self.routes.iter() {
             let entry = route.status.clone().map(|status| ObjectStatus { object: route.object.clone(), status });
-            status.routes_mut(Some(route.kind)).into_iter().for_each(|list| list.extend(entry.clone()));
+            if let Some(list) = status.routes_mut(Some(route.kind)) {
+                list.extend(entry);
+            }
         }
-        status.gateways = list(&self.status.gateways);
-        status.listener_sets = list(&self.status.listener_sets);
-        status.backend_tls_policies = list(&self.status.tls_policies);
-        status.backend_traffic_policies = list(&self.status.traffic_policies);
-        status.backends = list(&self.status.backends);
         status
     }
 
@@ -501,7 +501,9 @@ impl State {
             let Some(before) = before else { continue };
             let kind = RouteKind::ALL.into_iter().find(|kind| kind.as_str() == &*object.kind);
             let entry = ObjectStatus { object, status: before };
-            status.routes_mut(kind).into_iter().for_each(|list| list.push(entry.clone()));
+            if let Some(list) = status.routes_mut(kind) {
+                list.push(entry);
+            }
         }
         status.sort();
         status
@@ -574,6 +576,20 @@ fn sorted(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
     list.sort_by(|a, b| (&a.object, &a.path, a.severity, a.code, &a.message).cmp(&(&b.object, &b.path, b.severity, b.code, &b.message)));
     list.dedup();
     list
+}
+
+impl KeptStatus {
+    /// But for routes.
+    fn whole(&self) -> Status {
+        Status {
+            gateways: list(&self.gateways),
+            listener_sets: list(&self.listener_sets),
+            backend_tls_policies: list(&self.tls_policies),
+            backend_traffic_policies: list(&self.traffic_policies),
+            backends: list(&self.backends),
+            ..self.of_classes.clone()
+        }
+    }
 }
 
 fn list<S: Clone>(kept: &BTreeMap<ObjectRef, S>) -> Vec<ObjectStatus<S>> {
