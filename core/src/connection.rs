@@ -334,8 +334,8 @@ impl Table {
             return Err(ConnectionReason::NoBackends);
         }
         let (_, share) = data.shares.pick(pick).ok_or(ConnectionReason::ZeroWeights)?;
-        let backend = share.backend.and_then(|id| self.backend(id)).ok_or(ConnectionReason::InvalidBackend)?;
-        if self.has_no_endpoint(backend.id) { Err(ConnectionReason::NoEndpoints) } else { Ok(backend.id) }
+        let backend = share.backend.ok_or(ConnectionReason::InvalidBackend)?;
+        if self.has_no_endpoint(backend) { Err(ConnectionReason::NoEndpoints) } else { Ok(backend) }
     }
 
     /// Explains the decision for a connection. Takes and gives what [`decide_connection`](Self::decide_connection)
@@ -345,7 +345,7 @@ impl Table {
         let name = server_name(arrival).ok().flatten();
         let host = name.as_ref().and_then(|name| host_name(&name.host));
         let mut explanation = ConnectionExplanation {
-            server_name: name.as_ref().map(|name| name.host.as_str().to_owned()),
+            server_name: name.as_ref().map(|name| name.host.to_lowercase()),
             parent: None,
             decision: self.connection_report(&decision),
             candidates: Vec::new(),
@@ -369,14 +369,14 @@ impl Table {
             explanation.candidates.push(ConnectionCandidate {
                 route: route.map(|route| route.object.clone()).unwrap_or_default(),
                 hostname: match covering {
-                    Covering::Exact => host.unwrap_or_default().to_owned(),
-                    Covering::Wildcard(suffix) => format!("*{suffix}"),
+                    Covering::Exact => host.unwrap_or_default().to_ascii_lowercase(),
+                    Covering::Wildcard(suffix) => format!("*{}", suffix.to_ascii_lowercase()),
                     Covering::Any => "*".to_owned(),
                 },
                 won: Some(rule) == winner,
             });
         }
-        let covers = |name: &crate::model::hostname::Hostname| host.is_some_and(|host| name.matches(host));
+        let covers = |name: &crate::model::hostname::Hostname| host.is_some_and(|host| name.matches(&host.to_ascii_lowercase()));
         let names = others(&found.routes.tls).filter(|name| !covers(name));
         explanation.others = names.map(|name| name.to_string()).collect();
         explanation.others.sort();

@@ -2,11 +2,12 @@
 
 use http::{HeaderName, StatusCode, header};
 
+use crate::blob::Blob;
 use crate::canonical::{CanonicalTarget, Fields, Host, HostKind, Refusal, RequestAuthority, TargetForm};
 use crate::canonical::{canonical_target, check_method, parse_authority, split_form};
 use crate::decision::{
     Check, CorsAnswer, Decision, Extensions, Forward, GrpcStatus, HeaderEdits, Location, Matched, Mirrors, Parent, Preflight, Reason,
-    Redirect, Respond, ResponseEdits, Rewrite, Target,
+    Redirect, Respond, ResponseEdits, Rewrite, Target, Timeouts,
 };
 use crate::model::filter::{self, Filters, PathModifier, Scheme};
 use crate::model::matching::{Subject, is_grpc};
@@ -137,7 +138,8 @@ impl Table {
     /// The listeners of a port that accept a host, the most specific first ([L-21]).
     fn listeners_for<'t>(&'t self, port: PortId, host: Option<&'t str>) -> impl Iterator<Item = ListenerId> {
         let index = usize::try_from(port.index()).ok().and_then(|n| self.inner.parents.hosts_of_ports.get(n));
-        index.into_iter().flat_map(move |index| index.levels(host)).copied()
+        let id = |(_, id): (_, Blob<'_>)| ListenerId(id.u32(0));
+        index.into_iter().flat_map(move |index| index.levels(host)).map(id)
     }
 
     /// The match that wins ([M-20]).
@@ -211,8 +213,28 @@ impl Table {
         grpc: bool,
     ) -> Decision<'a> {
         let none = || Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default()));
-        let (Some(rule), Some(target)) = (self.rule_data(winner.rule), read.target) else { return none() };
         let matched = Matched { parent: read.parent, route: winner.route, rule: winner.rule, match_: winner.match_ };
+        let Some(target) = read.target else { return none() };
+        // What most rules are: nothing more has to be read.
+        if let Some(backend) = winner.plain.filter(|backend| !target.redirect && !self.has_no_endpoint(*backend)) {
+            return Decision::Forward(Forward {
+                matched,
+                backend,
+                known_fields: &self.inner.parents.known_fields,
+                keeps_aliases: self.inner.choices.alias_headers == AliasHeaders::Keep,
+                authority: read.authority.as_ref().map(|authority| authority.received),
+                target: target_of(target),
+                request_headers: HeaderEdits::default(),
+                response: ResponseEdits::default(),
+                mirrors: Mirrors { all: [&[], &[]], pick },
+                timeouts: Timeouts::default(),
+                retry: None,
+                session: None,
+                auth: None,
+                extensions: Extensions::default(),
+            });
+        }
+        let Some(rule) = self.rule_data(winner.rule) else { return none() };
         let mut response = ResponseEdits {
             headers: HeaderEdits { modifiers: [None, Some(&rule.filters.response_headers)] },
             cors: cors(rule, request.method, read.fields),
@@ -263,13 +285,13 @@ impl Table {
         if let Some(redirect) = &share.filters.redirect {
             return to(redirect, extensions, response);
         }
-        let Some(backend) = share.backend.and_then(|id| self.backend(id)) else { return answer(Reason::InvalidBackend, response) };
-        if self.has_no_endpoint(backend.id) {
+        let Some(backend) = share.backend else { return answer(Reason::InvalidBackend, response) };
+        if self.has_no_endpoint(backend) {
             return answer(Reason::NoEndpoints, response);
         }
         Decision::Forward(Forward {
             matched,
-            backend: backend.id,
+            backend,
             known_fields: &self.inner.parents.known_fields,
             keeps_aliases: self.inner.choices.alias_headers == AliasHeaders::Keep,
             authority: rewritten_host(rule, share).or(received),
@@ -319,7 +341,7 @@ impl<'a, H: Headers + ?Sized> Read<'a, H> {
 }
 
 /// The name of a host for comparison with hostnames; `None` for an address.
-pub(crate) fn host_name<'h>(host: &'h Host<'_>) -> Option<&'h str> {
+pub(crate) fn host_name<'h>(host: &Host<'h>) -> Option<&'h str> {
     (host.kind() == HostKind::Name).then(|| host.as_str())
 }
 

@@ -112,7 +112,12 @@ impl Table {
                 if let Some(subject) = read.subject(request) {
                     let host = read.host();
                     let query = subject.query.map(|query| format!("?{query}")).unwrap_or_default();
-                    explanation.request = format!("{} {}{}{query}", subject.method, host.unwrap_or("(no hostname)"), subject.path);
+                    explanation.request = format!(
+                        "{} {}{}{query}",
+                        subject.method,
+                        host.map_or_else(|| "(no hostname)".to_owned(), str::to_ascii_lowercase),
+                        subject.path
+                    );
                     self.weigh(read.parent, host, &subject, winner, &mut explanation);
                 }
             }

@@ -2,6 +2,7 @@
 //! requests, and a plain twin says which rule answers each of them.
 
 mod crowded;
+mod grpc;
 mod json;
 mod long_paths;
 mod many_headers;
@@ -38,6 +39,8 @@ pub struct SetRule {
     pub headers: Vec<(String, String)>,
     /// Query parameters with their exact values.
     pub queries: Vec<(String, String)>,
+    /// The rule is one of a GRPCRoute: an exact path is `/service/method`, a prefix `/service`, and `/` every call.
+    pub grpc: bool,
 }
 
 /// The path of a rule.
@@ -112,7 +115,7 @@ pub struct RouteSet {
 type Generator = fn(usize, usize, u64) -> RouteSet;
 
 /// Every set by name.
-const GENERATORS: [(&str, Generator); 11] = [
+const GENERATORS: [(&str, Generator); 12] = [
     ("standard", standard::standard),
     ("one_host", one_host::one_host),
     ("one_path_header", one_path::one_path_header),
@@ -123,6 +126,7 @@ const GENERATORS: [(&str, Generator); 11] = [
     ("single_route_hosts", single_route_hosts::single_route_hosts),
     ("long_paths", long_paths::long_paths),
     ("many_headers", many_headers::many_headers),
+    ("grpc", grpc::grpc),
     ("crowded", crowded::crowded),
 ];
 

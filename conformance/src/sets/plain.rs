@@ -97,6 +97,8 @@ struct Seen<'q> {
     fields: Vec<(&'q str, &'q str)>,
     /// Decoded.
     parameters: Vec<(Vec<u8>, Vec<u8>)>,
+    /// It is a call of gRPC, by its content type.
+    grpc: bool,
 }
 
 impl<'q> Seen<'q> {
@@ -108,7 +110,10 @@ impl<'q> Seen<'q> {
         let parameters = request.query.iter().flat_map(|query| query.split('&'));
         let pairs = parameters.map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")));
         let parameters = pairs.map(|(name, value)| (decode(name), decode(value))).collect();
-        Self { method: &request.method, path: &request.path, fields, parameters }
+        let content_type = lines().find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value.to_lowercase());
+        let rest = content_type.as_deref().and_then(|value| value.strip_prefix("application/grpc"));
+        let grpc = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';', ' ']));
+        Self { method: &request.method, path: &request.path, fields, parameters, grpc }
     }
 }
 
@@ -127,7 +132,10 @@ impl Entry<'_> {
             let first = seen.parameters.iter().find(|(of, _)| of == name.as_bytes());
             first.is_some_and(|(_, found)| found == value.as_bytes())
         };
-        path && rule.method.as_ref().is_none_or(|method| method == seen.method)
+        // A rule for a service or method takes calls only, which have two segments.
+        let call = !rule.grpc || seen.grpc && (rule.path == SetPath::default() || seen.path.matches('/').count() == 2);
+        path && call
+            && rule.method.as_ref().is_none_or(|method| method == seen.method)
             && rule.headers.iter().all(field)
             && rule.queries.iter().all(parameter)
     }
@@ -161,7 +169,7 @@ mod tests {
         text.split_whitespace().filter_map(|pair| pair.split_once('=')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
     }
 
-    /// Host, path, method, header fields and query parameters; a path begins with `=`, `~`, or is a prefix.
+    /// Host, path, method, header fields, query parameters and whether it is gRPC; a path begins with `=`, `~`, or is a prefix.
     fn rule(text: &str) -> SetRule {
         let mut words = text.split(';').map(str::trim);
         let mut next = || Some(words.next()?).filter(|word| !word.is_empty());
@@ -176,6 +184,7 @@ mod tests {
             method: method.map(str::to_owned),
             headers: pairs(next().unwrap_or("")),
             queries: pairs(next().unwrap_or("")),
+            grpc: next().is_some(),
         }
     }
 
@@ -277,6 +286,25 @@ mod tests {
             (&[("x-a", "1"), ("x-b", "2"), ("connection", "close")], true),
         ] {
             assert_eq!(plain.decide(&request("GET", "h", "/", headers)).is_some(), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn grpc_calls() {
+        let rules = [";=/a.B/M;;;;grpc", ";/a.B;;x=1;;grpc", ";/;;;;grpc"].map(rule);
+        let plain = Plain::new(&rules);
+        let call = ("content-type", "application/grpc");
+        for (path, headers, expected) in [
+            ("/a.B/M", &[call][..], Some(0)),
+            ("/a.B/M", &[("Content-Type", "Application/gRPC+proto")], Some(0)),
+            ("/a.B/M", &[("content-type", "application/grpc-web")], None),
+            ("/a.B/M", &[], None),
+            ("/a.B/m", &[call, ("x", "1")], Some(1)),
+            ("/a.B/m", &[call], Some(2)),
+            ("/a.B", &[call, ("x", "1")], Some(2)),
+            ("/a.B/M/more", &[call, ("x", "1")], Some(2)),
+        ] {
+            assert_eq!(plain.decide(&request("POST", "h", path, headers)), expected, "{path} {headers:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Refusal;
+use crate::blob::{all_octets, all_pairs};
 
 /// What kind of name a host is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,32 +27,26 @@ pub struct RequestAuthority<'a> {
     pub host: Host<'a>,
 }
 
-/// A host in the form in which it is compared: lower case, no port, no trailing dot.
+/// A host without port and trailing dot. Case does not count in comparisons ([R-H4]).
 #[derive(Clone, Copy, Debug)]
 pub struct Host<'a> {
-    text: Text<'a>,
+    text: &'a str,
     kind: HostKind,
-}
-
-/// Borrowed if it came in that form, else kept on the stack: reading a host never allocates.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would be the allocation that this avoids")]
-enum Text<'a> {
-    Received(&'a str),
-    Lowered { bytes: [u8; LONGEST_NAME], len: usize },
 }
 
 /// Octets of a name (RFC 1035 section 2.3.4), without the trailing dot.
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
-impl Host<'_> {
-    /// The host as text.
-    pub fn as_str(&self) -> &str {
-        match &self.text {
-            Text::Received(text) => text,
-            Text::Lowered { bytes, len } => bytes.get(..*len).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or(""),
-        }
+impl<'a> Host<'a> {
+    /// The host as received.
+    pub fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    /// The host in lower case, the form in which it is compared.
+    pub fn to_lowercase(&self) -> String {
+        self.text.to_ascii_lowercase()
     }
 
     /// What kind of name it is.
@@ -63,13 +58,16 @@ impl Host<'_> {
 /// Reads `host[:port]`: what Host, `:authority` and the server name of TLS go through alike.
 pub(crate) fn parse_authority(raw: &[u8]) -> Result<RequestAuthority<'_>, Refusal> {
     let refused = Refusal::AuthoritySyntax;
-    let received = std::str::from_utf8(raw).ok().filter(|text| text.is_ascii()).ok_or(refused)?;
+    let received = std::str::from_utf8(raw).ok().ok_or(refused)?;
     let (host_received, port) = match received.strip_prefix('[') {
         Some(rest) => {
             let end = rest.find(']').and_then(|at| at.checked_add(2)).ok_or(refused)?;
             received.split_at_checked(end).ok_or(refused)?
         }
-        None => received.find(':').and_then(|at| received.split_at_checked(at)).unwrap_or((received, "")),
+        None => {
+            let end = raw.iter().rposition(|b| *b == b':').unwrap_or(raw.len());
+            received.split_at_checked(end).ok_or(refused)?
+        }
     };
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => None,
@@ -86,24 +84,25 @@ fn parse_host(received: &str) -> Result<Host<'_>, Refusal> {
     if let Some(literal) = received.strip_prefix('[') {
         let address = literal.strip_suffix(']').ok_or(refused)?;
         address.parse::<Ipv6Addr>().map_err(|_| refused)?;
-        return Ok(Host { text: Text::Received(received), kind: HostKind::Address });
+        return Ok(Host { text: received, kind: HostKind::Address });
     }
     let name = received.strip_suffix('.').unwrap_or(received);
-    if name.len() > LONGEST_NAME || !name.split('.').all(is_label) {
+    if name.len() > LONGEST_NAME || !are_labels(name.as_bytes()) {
         return Err(refused);
     }
-    let kind = if name.parse::<Ipv4Addr>().is_ok() { HostKind::Address } else { HostKind::Name };
-    if !name.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Ok(Host { text: Text::Received(name), kind });
-    }
-    let mut bytes = [0; LONGEST_NAME];
-    bytes.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from.to_ascii_lowercase());
-    Ok(Host { text: Text::Lowered { bytes, len: name.len() }, kind })
+    // An address ends with a digit.
+    let digit = name.as_bytes().last().is_some_and(u8::is_ascii_digit);
+    let kind = if digit && name.parse::<Ipv4Addr>().is_ok() { HostKind::Address } else { HostKind::Name };
+    Ok(Host { text: name, kind })
 }
 
-/// One to 63 letters, digits, hyphens, or underscores, which DNS has and host names should not.
-fn is_label(label: &str) -> bool {
-    (1..=LONGEST_LABEL).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'~'))
+/// Labels between dots, each of one to 63 letters, digits, hyphens, or underscores, which DNS has and host names should
+/// not.
+fn are_labels(name: &[u8]) -> bool {
+    let octet = |b: u8| b.is_ascii_alphanumeric() | (b == b'-') | (b == b'.') | (b == b'_') | (b == b'~');
+    let ends = [name.first(), name.last()].iter().all(|end| end.is_some_and(|b| *b != b'.'));
+    let lengths = name.len() <= LONGEST_LABEL || name.split(|b| *b == b'.').all(|label| label.len() <= LONGEST_LABEL);
+    ends & lengths & all_octets(name, octet) & all_pairs(name, |a, b| (a != b'.') | (b != b'.'))
 }
 
 #[cfg(test)]
@@ -123,7 +122,7 @@ mod tests {
             ("xn--bcher-kva.example", "xn--bcher-kva.example", None, HostKind::Name),
         ] {
             let read = parse_authority(raw.as_bytes()).unwrap();
-            assert_eq!((read.host.as_str(), read.port, read.host.kind(), read.received), (host, port, kind, raw));
+            assert_eq!((&*read.host.to_lowercase(), read.port, read.host.kind(), read.received), (host, port, kind, raw));
         }
     }
 

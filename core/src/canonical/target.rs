@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Refusal;
+use crate::blob::{all_octets, all_pairs, zeros};
 use crate::options::{EscapedSlashes, PathParameters, PathRules};
 
 /// The form of a request target (RFC 9112 section 3.2).
@@ -58,6 +59,10 @@ const LONGEST_TARGET: usize = 8192;
 
 /// Refuses methods that are no token, and CONNECT ([R-T2], [R-T5]).
 pub(crate) fn check_method(method: &str) -> Result<(), Refusal> {
+    // Most requests have one of these.
+    if matches!(method, "GET" | "POST" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") {
+        return Ok(());
+    }
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if method.is_empty() || !method.bytes().all(token) {
         return Err(Refusal::MethodSyntax);
@@ -98,11 +103,16 @@ pub(crate) fn split_form<'a>(method: &str, target: &'a [u8]) -> Result<TargetFor
 /// Makes a target in origin form canonical, or refuses it. Allocates only if the path changes or has parameters
 /// to strip; a target without path is `/`.
 pub(crate) fn canonical_target(raw: &[u8], rules: PathRules) -> Result<CanonicalTarget<'_>, Refusal> {
-    let allowed = |b: &u8| b.is_ascii_graphic() && *b != b'#';
-    if !raw.iter().all(allowed) {
+    let text = std::str::from_utf8(raw).map_err(|_| Refusal::TargetOctet)?;
+    let end = find_octet(raw, b'?');
+    let (before, after) = raw.split_at_checked(end).unwrap_or((raw, &[]));
+    if is_canonical(before) && has_allowed_octets(after) {
+        let (path, query) = text.split_at_checked(end).unwrap_or((text, ""));
+        return Ok(CanonicalTarget { path: Cow::Borrowed(path), query: query.strip_prefix('?'), stripped: None, redirect: false });
+    }
+    if !has_allowed_octets(raw) {
         return Err(Refusal::TargetOctet);
     }
-    let text = std::str::from_utf8(raw).map_err(|_| Refusal::TargetOctet)?;
     let (path, query) = match text.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (text, None),
@@ -114,6 +124,34 @@ pub(crate) fn canonical_target(raw: &[u8], rules: PathRules) -> Result<Canonical
     let stripped = (rules.path_parameters == PathParameters::MatchStripped).then(|| strip_parameters(&path)).transpose()?.flatten();
     let redirect = seen.slash && rules.escaped_slashes == EscapedSlashes::UnescapeAndRedirect;
     Ok(CanonicalTarget { path, query, stripped, redirect })
+}
+
+/// Whether every octet may stand in a target ([R-T3]).
+fn has_allowed_octets(raw: &[u8]) -> bool {
+    all_octets(raw, |b| b.is_ascii_graphic() & (b != b'#'))
+}
+
+/// Whether a path is canonical under every choice of rules, as far as can be told from single octets and pairs of them:
+/// no triplet, no parameter, no octet that is refused, no empty segment but the last, no segment that begins with a dot.
+fn is_canonical(path: &[u8]) -> bool {
+    let special = |b: u8| (b == b'#') | (b == b'%') | (b == b';') | (b == b'\\') | (b == b'<') | (b == b'>') | (b == b'`');
+    let octets = all_octets(path, |b| b.is_ascii_graphic() & !special(b));
+    octets & all_pairs(path, |a, b| !((a == b'/') & ((b == b'/') | (b == b'.')))) & !path.is_empty()
+}
+
+/// The place of the first such octet, or the end.
+fn find_octet(bytes: &[u8], octet: u8) -> usize {
+    let pattern = u64::from_le_bytes([octet; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let found = zeros(u64::from_le_bytes(*word) ^ pattern);
+        if found != 0 {
+            let within = usize::try_from(found.trailing_zeros() / 8).unwrap_or(0);
+            return n.wrapping_mul(8).wrapping_add(within);
+        }
+    }
+    let within = rest.iter().position(|b| *b == octet).unwrap_or(rest.len());
+    words.len().wrapping_mul(8).wrapping_add(within)
 }
 
 fn is_unreserved(b: u8) -> bool {

@@ -7,7 +7,7 @@ use super::kept::ListenerPlace;
 use super::mesh::FrontendKey;
 use crate::diagnostic::ObjectRef;
 use crate::model::hostname::Hostname;
-use crate::table::host_index::HostIndex;
+use crate::table::host_map::HostMap;
 use crate::table::{FrontendId, FrontendInfo, GatewayId, GatewayInfo, ListenerId, ListenerInfo, Parents, PortId, PortInfo};
 
 /// The ids of what routes attach to.
@@ -45,7 +45,7 @@ fn add_gateways(gateways: &Gateways, parents: &mut Parents) -> BTreeMap<Listener
     for (place, gateway) in gateways.iter().filter(|(_, gateway)| gateway.accepted()) {
         let gateway_id = GatewayId(id(parents.gateways.len()));
         let mut ports: BTreeMap<_, PortId> = BTreeMap::new();
-        let mut hosts: BTreeMap<PortId, Vec<(Option<Hostname>, ListenerId)>> = BTreeMap::new();
+        let mut hosts: BTreeMap<PortId, BTreeMap<Option<Hostname>, Vec<u8>>> = BTreeMap::new();
         let accepted = gateway.listeners.iter().enumerate().filter(|(_, listener)| listener.accepted());
         let mut accepted: Vec<_> = accepted.filter_map(|(n, listener)| Some((n, listener, listener.protocol?))).collect();
         // Ports ascending; the sort keeps the order of listeners on one port. UDP has ports of its own.
@@ -73,10 +73,11 @@ fn add_gateways(gateways: &Gateways, parents: &mut Parents) -> BTreeMap<Listener
             if let Some(port) = parents.ports.last_mut() {
                 port.listeners.push(listener_id);
             }
-            hosts.entry(port).or_default().push((listener.hostname.clone(), listener_id));
+            let of_port = hosts.entry(port).or_default().entry(listener.hostname.clone());
+            of_port.or_insert_with(|| listener_id.0.to_le_bytes().to_vec());
             ids.insert((place, n), listener_id);
         }
-        parents.hosts_of_ports.extend(hosts.into_values().map(HostIndex::new));
+        parents.hosts_of_ports.extend(hosts.into_values().map(HostMap::new));
         parents.gateways.push(GatewayInfo {
             id: gateway_id,
             object: gateway.object.clone(),

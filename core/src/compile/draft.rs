@@ -96,6 +96,7 @@ impl Draft {
             let bit = 1_u64.wrapping_shl(id % 64);
             *word = if idle { *word | bit } else { *word & !bit };
         }
+        self.inner.backend_sessions |= backend.session.is_some();
         self.inner.backends.set(id, Some(Arc::new(backend)), &None);
     }
 

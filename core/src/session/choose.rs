@@ -40,6 +40,9 @@ impl Table {
             };
             return Some(Choice { share, session: Some(Session { persistence, of_backend: false, share: index, pinned }) });
         }
+        if !self.inner.backend_sessions {
+            return rule.shares.pick(pick).map(|(_, share)| Choice { share, session: None });
+        }
         let of_backend = |share, backend: &'a Backend, index, pinned| Choice {
             share,
             session: backend.session.as_ref().map(|persistence| Session { persistence, of_backend: true, share: index, pinned }),

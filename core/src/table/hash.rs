@@ -44,12 +44,6 @@ pub(crate) fn octets(mut hash: u64, octets: impl Iterator<Item = u8>) -> u64 {
     mix(hash, word | u64::from(len).wrapping_add(1).wrapping_shl(56))
 }
 
-/// The high bit of every octet of a word that is zero.
-pub(crate) fn zeros(word: u64) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    !((word & LOW).wrapping_add(LOW) | word | LOW)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

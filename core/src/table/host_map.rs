@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{hash, slots};
-use crate::blob::{Blob, Writer};
+use crate::blob::{Blob, Writer, zeros};
 use crate::model::hostname::Hostname;
 
 const SEED: u64 = 0x51_7c_c1_b7_27_22_0a_95;
@@ -17,9 +17,7 @@ const WILDCARD: u64 = 0x2545_f491_4f6c_dd1d;
 /// Hostnames of a shard: when all are new, and at most before they are spread anew.
 const PER_SHARD: usize = 24;
 const MOST_PER_SHARD: usize = 96;
-/// A host has fewer labels: 253 octets, each label with a dot.
-const LABELS: usize = 128;
-/// Labels of an ordinary host; more of them take a way that needs more room.
+/// Suffixes of a host that are kept at once: more than an ordinary host has.
 const FEW: usize = 8;
 
 /// What is served, by hostname.
@@ -138,26 +136,11 @@ impl HostMap {
     /// What is served for the hostnames that cover a host, the most specific first. `None` stands for an address or a
     /// request without host, which only entries for any host cover ([R-H5]). Case does not count.
     pub(crate) fn levels<'t>(&'t self, host: Option<&'t str>) -> Levels<'t> {
-        let mut levels = Levels { map: self, host: "", exact: None, suffixes: Suffixes::Few([(0, 0); FEW]), left: 0, any: true };
-        let Some(host) = host.filter(|_| self.named > 0) else { return levels };
-        levels.host = host;
-        let mut few = [(0, 0); FEW];
-        let mut too_many = false;
-        let exact = labels(host, |count, start, hash| {
-            if wanted(self.wildcards, count) {
-                match few.get_mut(levels.left) {
-                    Some(place) => {
-                        *place = (hash, start);
-                        levels.left = levels.left.wrapping_add(1);
-                    }
-                    None => too_many = true,
-                }
-            }
-        });
-        levels.exact = Some(exact);
-        levels.suffixes = Suffixes::Few(few);
-        if too_many {
-            levels.take_many();
+        let mut levels = Levels { map: self, host: "", exact: None, suffixes: [(0, 0); FEW], left: 0, kept: 0, any: true };
+        if let Some(host) = host.filter(|_| self.named > 0) {
+            levels.host = host;
+            levels.exact = Some(levels.keep(usize::MAX));
+            levels.left = levels.kept;
         }
         levels
     }
@@ -268,7 +251,7 @@ fn labels(host: &str, mut each: impl FnMut(usize, usize, u64)) -> u64 {
         let (word, valid) = word_before(bytes, end);
         // Of the octets of a host only letters change by this, but for `_`, which no hostname has.
         let word = word | LOWER;
-        let dots = hash::zeros(word ^ DOTS);
+        let dots = zeros(word ^ DOTS);
         let above = usize::try_from(dots.leading_zeros() / 8).unwrap_or(0);
         if dots != 0 && above < valid {
             hash = hash::mix(hash, top(word, above));
@@ -301,38 +284,32 @@ fn top(word: u64, len: usize) -> u64 {
     octets | u64::from(len).wrapping_add(1).wrapping_shl(56)
 }
 
-/// The suffixes of a host at which there may be wildcards: hash, and place of the dot before it; the shortest first.
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation")]
-enum Suffixes {
-    Few([(u64, usize); FEW]),
-    Many([(u64, u8); LABELS]),
-}
-
 /// The answers of [`HostMap::levels`].
 pub(crate) struct Levels<'t> {
     map: &'t HostMap,
     host: &'t str,
     exact: Option<u64>,
-    suffixes: Suffixes,
+    /// The suffixes of the host at which there may be wildcards, hash and place of the dot before it: of those up to
+    /// `kept` the longest ones, each at its number modulo [`FEW`].
+    suffixes: [(u64, usize); FEW],
+    kept: usize,
+    /// Suffixes that are still to be asked.
     left: usize,
     any: bool,
 }
 
 impl Levels<'_> {
-    /// More suffixes than there is room for in the first place.
-    #[cold]
-    fn take_many(&mut self) {
-        let mut many = [(0, 0); LABELS];
-        let mut left = 0_usize;
+    /// Keeps the longest of the first `below` suffixes; gives the hash of the host.
+    fn keep(&mut self, below: usize) -> u64 {
+        self.kept = 0;
         labels(self.host, |count, start, hash| {
-            if wanted(self.map.wildcards, count)
-                && let Some(place) = many.get_mut(left)
-            {
-                *place = (hash, u8::try_from(start).unwrap_or(0));
-                left = left.wrapping_add(1);
+            if wanted(self.map.wildcards, count) && self.kept < below {
+                if let Some(place) = self.suffixes.get_mut(self.kept % FEW) {
+                    *place = (hash, start);
+                }
+                self.kept = self.kept.wrapping_add(1);
             }
-        });
-        (self.suffixes, self.left) = (Suffixes::Many(many), left);
+        })
     }
 }
 
@@ -347,11 +324,12 @@ impl<'t> Iterator for Levels<'t> {
             return Some((Covering::Exact, found));
         }
         while self.left > 0 {
+            if self.left.wrapping_add(FEW) <= self.kept {
+                // So many labels are rare, and it is rarer that their routes do not match.
+                self.keep(self.left);
+            }
             self.left = self.left.wrapping_sub(1);
-            let (hash, start) = match &self.suffixes {
-                Suffixes::Few(list) => list.get(self.left).copied().unwrap_or((0, 0)),
-                Suffixes::Many(list) => list.get(self.left).map_or((0, 0), |(hash, start)| (*hash, usize::from(*start))),
-            };
+            let (hash, start) = self.suffixes.get(self.left % FEW).copied().unwrap_or((0, 0));
             // One or more whole labels stand before the suffix ([M-3]).
             let Some(suffix) = self.host.get(start..).filter(|_| start > 0) else { continue };
             if let Some(found) = self.map.probe(wildcard(hash), suffix) {

@@ -8,7 +8,6 @@ use http::HeaderName;
 
 use super::backend::Backend;
 use super::chunked::Chunked;
-use super::host_index::HostIndex;
 use super::host_map::HostMap;
 use super::ids::{BackendId, FrontendId, GatewayId, ListenerId, MatchId, PortId, RouteId, RuleId};
 use super::parent::{ANY_PORT, FrontendInfo, GatewayInfo, ListenerInfo, PortInfo, PortProtocol};
@@ -42,6 +41,8 @@ pub(crate) struct Inner {
     /// A bit for each backend: whether it is known to have no endpoint.
     pub(crate) without_endpoints: Vec<u64>,
     pub(crate) backends: Chunked<Option<Arc<Backend>>>,
+    /// Whether some backend asks for sessions.
+    pub(crate) backend_sessions: bool,
     pub(crate) routes: Chunked<Option<Arc<Route>>>,
     /// Where each rule stands: its route, and its place in there.
     pub(crate) rules: Chunked<Option<(RouteId, u32)>>,
@@ -88,7 +89,8 @@ pub(crate) struct Parents {
     pub(crate) listeners: Vec<ListenerInfo>,
     /// Sorted by namespace and name of the Service, port, and consumer.
     pub(crate) frontends: Vec<FrontendInfo>,
-    pub(crate) hosts_of_ports: Vec<HostIndex<ListenerId>>,
+    /// The listeners of each port, by hostname.
+    pub(crate) hosts_of_ports: Vec<HostMap>,
     /// The options that are not the default, for `explain`.
     pub(crate) chosen: Vec<Chosen>,
     pub(crate) known_fields: KnownFields,

@@ -3,7 +3,6 @@
 mod backend;
 mod chunked;
 pub(crate) mod hash;
-pub(crate) mod host_index;
 pub(crate) mod host_map;
 mod ids;
 mod info;

@@ -112,8 +112,10 @@ fn of_family(family: &'static Family, rules: usize, time: Duration, random: &mut
     let (mut tables, mut requests) = (0, 0);
     while best.is_none() || begin.elapsed() < time {
         let shape = match &best {
-            Some(best) if !random.one_in(4) => family.similar(random, &best.shape, rules),
-            _ => family.shape(random, rules),
+            None => family.extreme(rules),
+            // The first few tables are as different as can be.
+            Some(best) if tables > 8 && !random.one_in(4) => family.similar(random, &best.shape, rules),
+            Some(_) => family.shape(random, rules),
         };
         let set = RouteSet { name: "worst", rules: shape.rules(rules), requests: Vec::new() };
         let table = SetTable::new(&set);
@@ -172,9 +174,11 @@ mod tests {
     fn shapes_are_valid() {
         let mut random = Random(1);
         for family in &FAMILIES {
-            let mut shape = family.shape(&mut random, 120);
-            for _ in 0..6 {
-                shape = family.similar(&mut random, &shape, 120);
+            let mut shape = family.extreme(120);
+            for n in 0..6 {
+                if n > 0 {
+                    shape = if n % 2 == 0 { family.shape(&mut random, 120) } else { family.similar(&mut random, &shape, 120) };
+                }
                 let rules = shape.rules(120);
                 assert_eq!(rules.len(), 120);
                 let set = RouteSet { name: "worst", rules, requests: Vec::new() };

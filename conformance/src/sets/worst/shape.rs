@@ -60,29 +60,35 @@ pub(super) struct Family {
     pub(super) name: &'static str,
     /// The most of each number that is not at its least.
     most: &'static [(Knob, usize)],
-    large_requests: bool,
+    /// Header fields, segments and query parameters of a request at most.
+    limits: (usize, usize, usize),
 }
+
+/// What clients send, with a path for the deepest prefixes, and what servers take at most.
+const ORDINARY: (usize, usize, usize) = (24, 16, 8);
+const DEEP: (usize, usize, usize) = (24, 116, 8);
+const LARGE: (usize, usize, usize) = (100, 200, 100);
 
 /// As many as there are rules.
 const ALL: usize = usize::MAX;
 
 /// The families, and all of them together: with requests as they are, and with large ones.
 pub(super) const FAMILIES: [Family; 9] = [
-    Family { name: "nested hosts", most: &[(Knob::Hosts, 115), (Knob::Elsewhere, 99), (Knob::Fields, 7)], large_requests: false },
+    Family { name: "nested hosts", most: &[(Knob::Hosts, 115), (Knob::Elsewhere, 99), (Knob::Fields, 7)], limits: ORDINARY },
     Family {
         name: "nested prefixes",
         most: &[(Knob::Prefixes, 100), (Knob::Segments, 8), (Knob::HeaderNames, 2), (Knob::HeadersOfRule, 1), (Knob::HeaderValues, 4)],
-        large_requests: false,
+        limits: DEEP,
     },
     Family {
         name: "one path, header fields",
         most: &[(Knob::HeaderNames, 64), (Knob::HeadersOfRule, 16), (Knob::HeaderValues, ALL), (Knob::Lines, 8), (Knob::Fields, 7)],
-        large_requests: false,
+        limits: ORDINARY,
     },
     Family {
         name: "one path, query parameters",
         most: &[(Knob::QueryNames, 64), (Knob::QueriesOfRule, 16), (Knob::QueryValues, ALL), (Knob::Parameters, 4), (Knob::Fields, 7)],
-        large_requests: false,
+        limits: ORDINARY,
     },
     Family {
         name: "one path, method and conditions",
@@ -97,12 +103,12 @@ pub(super) const FAMILIES: [Family; 9] = [
             (Knob::Lines, 4),
             (Knob::Fields, 7),
         ],
-        large_requests: false,
+        limits: ORDINARY,
     },
     Family {
         name: "regular expressions",
         most: &[(Knob::Regexes, 1000), (Knob::Segments, 16), (Knob::Prefixes, 4), (Knob::Fields, 7)],
-        large_requests: false,
+        limits: ORDINARY,
     },
     Family {
         name: "large requests",
@@ -115,7 +121,7 @@ pub(super) const FAMILIES: [Family; 9] = [
             (Knob::Fields, 100),
             (Knob::Parameters, 100),
         ],
-        large_requests: true,
+        limits: LARGE,
     },
     Family {
         name: "everything but expressions",
@@ -135,7 +141,7 @@ pub(super) const FAMILIES: [Family; 9] = [
             (Knob::Lines, 8),
             (Knob::Parameters, 4),
         ],
-        large_requests: false,
+        limits: DEEP,
     },
     Family {
         name: "everything, large requests",
@@ -156,11 +162,20 @@ pub(super) const FAMILIES: [Family; 9] = [
             (Knob::Lines, 50),
             (Knob::Parameters, 100),
         ],
-        large_requests: true,
+        limits: LARGE,
     },
 ];
 
 impl Family {
+    /// The shape with the largest numbers.
+    pub(super) fn extreme(&self, rules: usize) -> Shape {
+        let mut shape = Shape { numbers: KNOBS.map(|(knob, _)| least(knob)) };
+        for (knob, most) in self.most {
+            shape.numbers[*knob as usize] = (*most).min(rules).max(least(*knob));
+        }
+        shape
+    }
+
     /// Any shape.
     pub(super) fn shape(&self, random: &mut Random, rules: usize) -> Shape {
         let mut shape = Shape { numbers: KNOBS.map(|(knob, _)| least(knob)) };
@@ -187,16 +202,12 @@ impl Family {
         shape
     }
 
-    /// A number for a knob: small ones as often as large ones.
+    /// A number for a knob: small ones as often as large ones, and the largest often.
     fn number(&self, random: &mut Random, knob: Knob, rules: usize) -> usize {
         let most = self.most.iter().find(|(of, _)| *of == knob).map_or(0, |(_, most)| (*most).min(rules));
         let below = (most + 1) >> random.below(12);
-        random.below(below + 1).clamp(least(knob), most.max(least(knob)))
-    }
-
-    /// Header fields, segments and query parameters of a request at most.
-    fn limits(&self) -> (usize, usize, usize) {
-        if self.large_requests { (100, 200, 100) } else { (24, 116, 8) }
+        let number = if random.one_in(4) { most } else { random.below(below + 1) };
+        number.clamp(least(knob), most.max(least(knob)))
     }
 }
 
@@ -253,13 +264,13 @@ impl Shape {
         rest /= self.of(Knob::Methods).max(1);
         let headers = conditions("x-", rest, self.of(Knob::HeaderNames), self.of(Knob::HeadersOfRule), self.of(Knob::HeaderValues));
         let queries = conditions("q-", rest, self.of(Knob::QueryNames), self.of(Knob::QueriesOfRule), self.of(Knob::QueryValues));
-        SetRule { host: Some(format!("*.{}", suffix(host))), path, method, headers, queries }
+        SetRule { host: Some(format!("*.{}", suffix(host))), path, method, headers, queries, grpc: false }
     }
 
     /// A request to the deepest host and prefix, with the first value of all that rules look at as long as there is
     /// room.
     pub(super) fn request(&self, random: &mut Random, family: &Family) -> SetRequest {
-        let (fields, segments, parameters) = family.limits();
+        let (fields, segments, parameters) = family.limits;
         let below = self.of(Knob::Segments).min(segments.saturating_sub(self.of(Knob::Prefixes)));
         let mut request = SetRequest {
             host: format!("u.{}:8080", suffix(self.of(Knob::Hosts) - 1)),
@@ -285,7 +296,7 @@ impl Shape {
 
     /// Changes a request: what rules look at mostly.
     pub(super) fn change(&self, random: &mut Random, family: &Family, request: &mut SetRequest) {
-        let (fields, segments, parameters) = family.limits();
+        let (fields, segments, parameters) = family.limits;
         let (header_names, query_names) = (self.of(Knob::HeaderNames), self.of(Knob::QueryNames));
         match random.below(9) {
             0 | 1 if header_names > 0 => {

@@ -4,12 +4,11 @@ use http::HeaderName;
 
 use super::conditions::{self, shape};
 use super::{OTHER_METHOD, SEED, group, head, method_number, node, record};
-use crate::blob::Blob;
+use crate::blob::{Blob, zeros};
 use crate::model::automaton;
 use crate::model::matching::{Matcher, Subject, form_decode, query_is, query_values};
 use crate::options::{QueryDecoding, RepeatedQuery};
 use crate::request::Headers;
-use crate::table::hash::zeros;
 use crate::table::{BackendId, MatchId, RouteId, RuleId, Table, hash, slots};
 
 /// The match that wins.
