@@ -66,7 +66,8 @@ fn main() {
         applied(slice)
     });
     measure("one route deleted", &|n, compiler| {
-        let route = Object::from(compiler.resources().http_routes[n % 9_000].clone());
+        let routes = &compiler.resources().http_routes;
+        let route = Object::from(routes[n % routes.len()].clone());
         Changes { deleted: vec![route.object_ref()], ..Changes::default() }
     });
     measure("one route added", &|n, _| applied(route(routes + n, hosts)));
