@@ -40,7 +40,7 @@ mod decide;
 mod features;
 mod validate;
 
-pub use compile::{Compiled, ObjectStatus, Status, compile};
+pub use compile::{Changes, Compiled, Compiler, ObjectStatus, Status, Update, compile};
 pub use connection::ConnectionDecision;
 pub use decision::Decision;
 pub use diagnostic::{Code, Diagnostic, ObjectRef, Position, Severity};

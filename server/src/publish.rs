@@ -1,11 +1,11 @@
-//! From manifests to the table that serves: compiled aside, swapped in one step.
+//! From manifests to the table that serves: what changes is compiled aside, and swapped in one step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use gatewright::table::{PortId, PortProtocol};
-use gatewright::{Diagnostic, Options, Severity, Table, compile};
+use gatewright::{Changes, Compiler, Diagnostic, Options, Severity, Table};
 use tokio::sync::watch;
 
 use crate::source::Snapshot;
@@ -45,10 +45,12 @@ pub struct Rejected {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Compiles snapshots and holds the last good table.
+/// Follows snapshots and holds the last good table.
 #[derive(Debug)]
 pub struct Publisher {
     options: Options,
+    /// What the last snapshot that could be read has led to; what changes from one to the next is compiled.
+    compiler: Option<Compiler>,
     /// `namespace/name` of the one Gateway to serve.
     gateway: Option<String>,
     current: Arc<ArcSwap<Published>>,
@@ -63,7 +65,7 @@ impl Publisher {
     pub fn new(mut options: Options, gateway: Option<String>) -> Self {
         options.features = crate::features::served();
         let (changed, _) = watch::channel(());
-        Self { options, gateway, current: Arc::default(), changed, hash: None }
+        Self { options, compiler: None, gateway, current: Arc::default(), changed, hash: None }
     }
 
     /// Where the table is read on each request.
@@ -80,6 +82,8 @@ impl Publisher {
     /// invalid rule, a missing Service) is published with that answer. What looks like a half-written file
     /// is not: text that cannot be read, a missing path, no Gateway at all. Then the last good table stays.
     ///
+    /// Gives the findings about objects that were looked at: at first all, later those that have to do with the change.
+    ///
     /// # Errors
     ///
     /// Why the snapshot was not taken.
@@ -94,20 +98,34 @@ impl Publisher {
         if loaded.is_broken() {
             return Err(Rejected { reason: "a manifest cannot be read".to_owned(), diagnostics: loaded.diagnostics });
         }
-        let compiled = compile(&loaded.resources, &self.options);
+        let (table, found) = self.follow(loaded.resources);
         let mut diagnostics = loaded.diagnostics;
-        diagnostics.extend(compiled.diagnostics.into_iter().map(|mut diagnostic| {
+        diagnostics.extend(found.into_iter().map(|mut diagnostic| {
             loaded.sources.locate(&mut diagnostic);
             diagnostic
         }));
-        let ports = self.ports(&compiled.table);
+        let ports = self.ports(&table);
         if ports.is_empty() {
             let wanted = self.gateway.as_deref().map(|name| format!(" `{name}`")).unwrap_or_default();
             return Err(Rejected { reason: format!("no Gateway{wanted} with an HTTP listener was found"), diagnostics });
         }
-        self.current.store(Arc::new(Published { table: compiled.table, ports }));
+        self.current.store(Arc::new(Published { table, ports }));
         self.changed.send_replace(());
         Ok(Some(diagnostics))
+    }
+
+    /// Compiles what is new in these resources.
+    fn follow(&mut self, resources: gatewright::Resources) -> (Table, Vec<Diagnostic>) {
+        match &mut self.compiler {
+            Some(compiler) => {
+                let update = compiler.update(Changes::between(compiler.resources(), resources));
+                (update.table, update.diagnostics)
+            }
+            None => {
+                let compiler = self.compiler.insert(Compiler::new(resources, self.options.clone()));
+                (compiler.table().clone(), compiler.diagnostics())
+            }
+        }
     }
 
     /// The ports to serve: HTTP, of the chosen Gateway.
@@ -136,5 +154,66 @@ pub fn log(diagnostics: &[Diagnostic]) {
             Severity::Warning => tracing::warn!("{diagnostic}"),
             Severity::Info => tracing::info!("{diagnostic}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gatewright::load::Loader;
+
+    use super::*;
+
+    const GATEWAY: &str = "apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec: {gatewayClassName: any, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+";
+
+    fn route(name: &str, path: &str) -> String {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: {name}}}
+spec:
+  parentRefs: [{{name: gw}}]
+  rules: [{{matches: [{{path: {{value: {path}}}}}], backendRefs: [{{name: web, port: 80}}]}}]
+---
+"
+        )
+    }
+
+    fn snapshot(text: &str, hash: u64) -> Snapshot {
+        let mut loader = Loader::new();
+        loader.add_bytes("all.yaml", text.as_bytes());
+        Snapshot { loaded: loader.finish(), errors: Vec::new(), hash }
+    }
+
+    /// What is refused leaves no trace, and what comes next is what its manifests say.
+    #[test]
+    fn the_last_good_table_stays() {
+        let mut publisher = Publisher::new(Options::default(), None);
+        let (current, mut hash) = (publisher.current(), 0);
+        let mut publish = |text: &str| {
+            hash += 1;
+            publisher.publish(snapshot(text, hash)).map(|told| told.unwrap_or_default().len()).map_err(|rejected| rejected.reason)
+        };
+        let routes = || current.load().table.routes().map(|route| route.object.name.to_string()).collect::<Vec<_>>();
+        let (a, b) = (route("a", "/a"), route("b", "/b"));
+        publish(&[GATEWAY, &a].concat()).unwrap();
+        assert_eq!(routes(), ["a"]);
+        // Half-written files, and a snapshot without any Gateway.
+        for broken in [[GATEWAY, "kind: {"].concat(), b.clone()] {
+            publish(&broken).unwrap_err();
+            assert_eq!(routes(), ["a"]);
+        }
+        publish(&[GATEWAY, &a, &b].concat()).unwrap();
+        assert_eq!(routes(), ["a", "b"]);
+        // Only what has to do with the change is told again: nothing about `b`, of which there is something to tell.
+        let bad = route("b", "no-path");
+        let told = publish(&[GATEWAY, &a, &bad].concat()).unwrap();
+        assert!(told > 0);
+        let other = publish(&[GATEWAY, &route("a", "/other"), &bad].concat()).unwrap();
+        assert!(other < told, "{other} {told}");
     }
 }

@@ -1,5 +1,6 @@
 //! Compares table and oracle on random worlds: `compare [--requests N] [--seed N]`; with `--sets N` the table and the
-//! plain twin on large sets, N requests in all, and with `--file` on the set of a file; with `--invariants N` it tries the properties of all tables instead.
+//! plain twin on large sets, N requests in all, and with `--file` on the set of a file; with `--invariants N` it tries the
+//! properties of all tables instead, with `--updates N` it follows changes.
 
 use std::process::ExitCode;
 
@@ -11,12 +12,13 @@ fn main() -> ExitCode {
         let at = arguments.iter().position(|argument| argument == name);
         at.and_then(|at| arguments.get(at + 1)).map_or(Ok(default), |text| text.parse())
     };
-    let (Ok(requests), Ok(seed), Ok(of_sets), Ok(cases)) =
-        (number("--requests", 1_000_000), number("--seed", 1), number("--sets", 0), number("--invariants", 0))
-    else {
-        eprintln!("usage: compare [--requests N] [--seed N] [--sets N [--file PATH]] [--invariants N]");
-        return ExitCode::from(2);
+    let (Ok(requests), Ok(seed)) = (number("--requests", 1_000_000), number("--seed", 1)) else { return usage() };
+    let (Ok(of_sets), Ok(cases), Ok(updates)) = (number("--sets", 0), number("--invariants", 0), number("--updates", 0)) else {
+        return usage();
     };
+    if updates > 0 {
+        return follow_updates(seed, updates);
+    }
     if cases > 0 {
         return try_invariants(seed, cases);
     }
@@ -31,6 +33,24 @@ fn main() -> ExitCode {
     match counts {
         Ok(counts) => {
             print!("seed {seed}: {counts}");
+            ExitCode::SUCCESS
+        }
+        Err(difference) => {
+            println!("a difference (seed {seed}):\n{difference}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: compare [--requests N] [--seed N] [--sets N [--file PATH]] [--invariants N] [--updates N]");
+    ExitCode::from(2)
+}
+
+fn follow_updates(seed: u64, steps: u64) -> ExitCode {
+    match compare::updates::run(seed, steps) {
+        Ok(counts) => {
+            println!("seed {seed}: {counts}");
             ExitCode::SUCCESS
         }
         Err(difference) => {

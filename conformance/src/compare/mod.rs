@@ -5,6 +5,7 @@ mod mutate;
 pub mod sets;
 mod shrink;
 mod table;
+pub mod updates;
 
 pub(crate) use explained::index;
 pub(crate) use table::{place, target, view};

@@ -13,7 +13,7 @@ use crate::oracle::{BACKEND_RESPONSE, Connected, Fields, Forward, Outcome, Place
 
 /// What the table decides, carried out; the error is a contradiction inside of the table.
 pub(super) fn decided(table: &Table, request: &WorldRequest) -> Result<Outcome, String> {
-    let target = target(&spell(&request.path, request.pick), request);
+    let target = target(&spelled(request), request);
     let Some(place) = place(table, &request.place) else {
         // Nothing to ask: no connection is taken there, or no route is for the Service.
         let passes = matches!(request.place, Place::Service { .. });
@@ -94,12 +94,17 @@ fn at_port(table: &Table, (namespace, name): &(String, String), port: i32, udp: 
     port.map(|port| gatewright::Place::Port(port.id))
 }
 
+/// A connection as the table is asked; `None` where no connection is taken.
+pub(super) fn arrival<'c>(table: &Table, connection: &'c WorldConnection) -> Option<Arrival<'c>> {
+    let place = at_port(table, &connection.gateway, connection.port, connection.udp)?;
+    Some(Arrival { place, sni: connection.sni.as_deref(), listener: None })
+}
+
 /// What the table decides of a connection; the error is a contradiction inside of the table.
 pub(super) fn connected(table: &Table, connection: &WorldConnection) -> Result<Connected, String> {
-    let Some(place) = at_port(table, &connection.gateway, connection.port, connection.udp) else {
+    let Some(arrival) = arrival(table, connection) else {
         return Ok(Connected { listener: None, route: None, then: "rejected: NoListener".to_owned() });
     };
-    let arrival = Arrival { place, sni: connection.sni.as_deref(), listener: None };
     let decision = table.decide_connection(&arrival, Pick(connection.pick));
     let explained = table.explain_connection(&arrival, Pick(connection.pick));
     if explained.decision != table.connection_report(&decision) {
@@ -210,6 +215,11 @@ fn fields_of(headers: &HeaderMap) -> Fields {
         }
     }
     fields
+}
+
+/// The path of a request as it is sent.
+pub(super) fn spelled(request: &WorldRequest) -> String {
+    spell(&request.path, request.pick)
 }
 
 /// Another spelling of a canonical path, for some requests: the oracle never sees it ([R-P5], [R-P7], [R-P8]).

@@ -1,13 +1,13 @@
 //! From parentRefs to listeners: where a route attaches, and why not ([A-1] to ).
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::backend::View;
 use super::findings::{Findings, Problem};
-use super::gateway::CheckedGateway;
-use super::input::{Input, Key};
+use super::gateway::{CheckedGateway, Gateways};
+use super::kept::ListenerPlace;
 use super::listener::CheckedListener;
+use super::lookup::{Key, Lookup};
 use super::mesh::{self, FrontendKey};
 use super::route::CheckedRoute;
 use crate::diagnostic::Code;
@@ -20,37 +20,39 @@ use crate::table::{ListenerProtocol, RouteKind};
 /// Hostnames a route serves on a listener; `None` is any host.
 pub(crate) type Hostnames = BTreeSet<Option<Hostname>>;
 
-/// Gateways by namespace and name.
-pub(crate) type Gateways<'r> = BTreeMap<Key<'r>, CheckedGateway<'r>>;
-
 /// What becomes of one parentRef that names an object of this controller.
 #[derive(Debug)]
-pub(crate) struct Attachment<'r> {
+pub(crate) struct Attachment {
     /// As written; made up for a default Gateway ([N-1]).
-    pub(crate) parent: Cow<'r, ParentReference>,
+    pub(crate) parent: ParentReference,
     /// Field path of the reference.
     pub(crate) path: String,
-    /// The Gateway, or that of the ListenerSet; `None` for a Service.
-    pub(crate) gateway: Option<Key<'r>>,
+    /// The place of the Gateway, or of that of the ListenerSet; `None` for a Service.
+    pub(crate) gateway: Option<usize>,
     /// Hostnames by number of the listener; empty when `refused` says why.
     pub(crate) listeners: BTreeMap<usize, Hostnames>,
     /// The ports of a Service.
-    pub(crate) frontends: BTreeSet<FrontendKey<'r>>,
+    pub(crate) frontends: BTreeSet<FrontendKey>,
     /// Reason and message of `Accepted=False`.
     pub(crate) refused: Option<Problem>,
 }
 
-impl<'r> Attachment<'r> {
+impl Attachment {
+    /// The listeners by their places.
+    pub(crate) fn places(&self) -> impl Iterator<Item = ListenerPlace> {
+        self.gateway.into_iter().flat_map(|gateway| self.listeners.keys().map(move |listener| (gateway, *listener)))
+    }
+
     /// The views through which the route is looked at here.
-    pub(crate) fn views(&self, kind: RouteKind, gateways: &Gateways<'r>) -> BTreeSet<View> {
-        let Some(gateway) = self.gateway.and_then(|key| gateways.get(&key)) else { return BTreeSet::from([View::Mesh]) };
+    pub(crate) fn views(&self, kind: RouteKind, gateways: &Gateways) -> BTreeSet<View> {
+        let Some(gateway) = self.gateway.and_then(|place| gateways.get(place)) else { return BTreeSet::from([View::Mesh]) };
         let views: BTreeSet<View> = self.listeners.keys().filter_map(|n| Some(view(kind, gateway.listeners.get(*n)?))).collect();
         if views.is_empty() { BTreeSet::from([View::Gateway]) } else { views }
     }
 }
 
 /// The view of a route through a listener.
-pub(crate) fn view(kind: RouteKind, listener: &CheckedListener<'_>) -> View {
+pub(crate) fn view(kind: RouteKind, listener: &CheckedListener) -> View {
     match (kind, listener.protocol) {
         (RouteKind::Tls, Some(ListenerProtocol::TlsPassthrough)) => View::Passthrough,
         _ => View::Gateway,
@@ -64,44 +66,23 @@ enum Parent<'r> {
     Service(Key<'r>),
 }
 
-/// Where ListenerSets are: the key of their Gateway, and their place there.
-pub(crate) type Sets<'r> = BTreeMap<Key<'r>, (Key<'r>, usize)>;
-
-/// The ListenerSets of all Gateways.
-pub(crate) fn sets<'r>(gateways: &Gateways<'r>) -> Sets<'r> {
-    let of = |(key, gateway): (&Key<'r>, &CheckedGateway<'r>)| {
-        let key = *key;
-        gateway.sets.iter().enumerate().map(move |(n, set)| (set.key, (key, n))).collect::<Vec<_>>()
-    };
-    gateways.iter().flat_map(of).collect()
-}
-
 /// Attaches a route to its parents.
-pub(crate) fn attach<'r>(
-    route: &CheckedRoute<'r>,
-    gateways: &Gateways<'r>,
-    sets: &Sets<'r>,
-    input: &Input<'r>,
-    findings: &mut Findings,
-) -> Vec<Attachment<'r>> {
+pub(crate) fn attach(route: &CheckedRoute<'_>, gateways: &Gateways, input: &Lookup<'_>, findings: &mut Findings) -> Vec<Attachment> {
     let mut attachments = Vec::with_capacity(route.parents.len());
     for (index, parent) in route.parents.iter().enumerate() {
         let path = format!("spec.parentRefs[{index}]");
         match parent_of(parent, route.namespace) {
-            Some(Parent::Gateway(key)) => match gateways.get(&key) {
-                Some(gateway) => attachments.push(to_listeners(route, Cow::Borrowed(parent), path, key, gateway, None, input, findings)),
+            Some(Parent::Gateway(key)) => match gateways.find(key) {
+                Some(place) => attachments.extend(to_listeners(route, parent.clone(), path, (gateways, place), None, input, findings)),
                 // A parent that is not ours gets no word in status ([S-11]).
                 None => not_ours("Gateway", key, path, findings),
             },
-            Some(Parent::ListenerSet(key)) => {
-                let found = sets.get(&key).and_then(|(of, set)| Some((*of, gateways.get(of)?, *set)));
-                match found {
-                    Some((of, gateway, set)) => {
-                        attachments.push(to_listeners(route, Cow::Borrowed(parent), path, of, gateway, Some(set), input, findings));
-                    }
-                    None => not_ours("ListenerSet", key, path, findings),
+            Some(Parent::ListenerSet(key)) => match gateways.find_set(key) {
+                Some((place, set)) => {
+                    attachments.extend(to_listeners(route, parent.clone(), path, (gateways, place), Some(set), input, findings));
                 }
-            }
+                None => not_ours("ListenerSet", key, path, findings),
+            },
             Some(Parent::Service(key)) if input.options.features.contains(Feature::Mesh) => {
                 match mesh::frontends(route, parent, key, input) {
                     None => not_ours("Service", key, path, findings),
@@ -113,14 +94,8 @@ pub(crate) fn attach<'r>(
                                 (BTreeSet::new(), Some((reason, format!("{path}: {message}"))))
                             }
                         };
-                        attachments.push(Attachment {
-                            parent: Cow::Borrowed(parent),
-                            path,
-                            gateway: None,
-                            listeners: BTreeMap::new(),
-                            frontends,
-                            refused,
-                        });
+                        let (parent, gateway, listeners) = (parent.clone(), None, BTreeMap::new());
+                        attachments.push(Attachment { parent, path, gateway, listeners, frontends, refused });
                     }
                 }
             }
@@ -134,6 +109,15 @@ pub(crate) fn attach<'r>(
         to_default_gateways(route, gateways, input, findings, &mut attachments);
     }
     attachments
+}
+
+/// The Services that a route has as parents.
+pub(crate) fn services<'r>(route: &CheckedRoute<'r>) -> impl Iterator<Item = Key<'r>> {
+    let own = route.namespace;
+    route.parents.iter().filter_map(move |parent| match parent_of(parent, own)? {
+        Parent::Service(key) => Some(key),
+        _ => None,
+    })
 }
 
 /// Group and kind of a parentRef, and the object that it names.
@@ -154,59 +138,57 @@ fn not_ours(kind: &str, (namespace, name): Key<'_>, path: String, findings: &mut
 }
 
 /// Attaches to every default Gateway that no parentRef names ([N-1]).
-fn to_default_gateways<'r>(
-    route: &CheckedRoute<'r>,
-    gateways: &Gateways<'r>,
-    input: &Input<'r>,
+fn to_default_gateways(
+    route: &CheckedRoute<'_>,
+    gateways: &Gateways,
+    input: &Lookup<'_>,
     findings: &mut Findings,
-    attachments: &mut Vec<Attachment<'r>>,
+    attachments: &mut Vec<Attachment>,
 ) {
-    for (key, gateway) in gateways.iter().filter(|(_, gateway)| gateway.is_default()) {
-        let named = |one: &Attachment<'_>| one.gateway == Some(*key) && one.parent.kind.as_deref().unwrap_or("Gateway") == "Gateway";
+    for (place, gateway) in gateways.iter().filter(|(_, gateway)| gateway.is_default()) {
+        let named = |one: &Attachment| one.gateway == Some(place) && one.parent.kind.as_deref().unwrap_or("Gateway") == "Gateway";
         if attachments.iter().any(named) {
             continue;
         }
         let parent = ParentReference {
             group: Some(GATEWAY_GROUP.to_owned()),
             kind: Some("Gateway".to_owned()),
-            namespace: Some(key.0.to_owned()),
-            name: key.1.to_owned(),
+            namespace: Some(gateway.object.namespace.to_string()),
+            name: gateway.object.name.to_string(),
             ..ParentReference::default()
         };
         let path = "spec.useDefaultGateways".to_owned();
-        attachments.push(to_listeners(route, Cow::Owned(parent), path, *key, gateway, None, input, findings));
+        attachments.extend(to_listeners(route, parent, path, (gateways, place), None, input, findings));
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a reference, what it names and what it is looked up in")]
-fn to_listeners<'r>(
-    route: &CheckedRoute<'r>,
-    parent: Cow<'r, ParentReference>,
+fn to_listeners(
+    route: &CheckedRoute<'_>,
+    parent: ParentReference,
     path: String,
-    key: Key<'r>,
-    gateway: &CheckedGateway<'r>,
+    (gateways, place): (&Gateways, usize),
     set: Option<usize>,
-    input: &Input<'r>,
+    input: &Lookup<'_>,
     findings: &mut Findings,
-) -> Attachment<'r> {
-    let (listeners, refused) = match candidates(route, &parent, gateway, set, input) {
+) -> Option<Attachment> {
+    let (listeners, refused) = match candidates(route, &parent, gateways.get(place)?, set, input) {
         Ok(listeners) => (listeners, None),
         Err((reason, message)) => {
             findings.error(Code::NotAttached, path.clone(), message.clone());
             (BTreeMap::new(), Some((reason, format!("{path}: {message}"))))
         }
     };
-    Attachment { parent, path, gateway: Some(key), listeners, frontends: BTreeSet::new(), refused }
+    Some(Attachment { parent, path, gateway: Some(place), listeners, frontends: BTreeSet::new(), refused })
 }
 
 /// The listeners that take the route. Each step filters the set, and the step that empties it gives the reason
 /// ([A-5], [U-21]).
-fn candidates<'r>(
-    route: &CheckedRoute<'r>,
+fn candidates(
+    route: &CheckedRoute<'_>,
     parent: &ParentReference,
-    gateway: &CheckedGateway<'r>,
+    gateway: &CheckedGateway,
     set: Option<usize>,
-    input: &Input<'r>,
+    input: &Lookup<'_>,
 ) -> Result<BTreeMap<usize, Hostnames>, Problem> {
     let http = matches!(route.kind, RouteKind::Http | RouteKind::Grpc);
     if http && parent.port.is_some() && !input.options.features.contains(Feature::HttpRouteParentRefPort) {
@@ -214,11 +196,11 @@ fn candidates<'r>(
         return Err(("UnsupportedValue", "`port` of a parentRef is not supported here".to_owned()));
     }
     let section = parent.section_name.as_deref().filter(|name| !name.is_empty());
-    let of_parent = |listener: &CheckedListener<'_>| {
-        section.is_none_or(|name| name == listener.resource.name) && parent.port.is_none_or(|port| port == listener.resource.port)
+    let of_parent = |listener: &CheckedListener| {
+        section.is_none_or(|name| *name == *listener.name) && parent.port.is_none_or(|port| port == listener.written.1)
     };
     // A Gateway has its own listeners only, a ListenerSet its own ([L-39]).
-    let all: Vec<(usize, &CheckedListener<'r>)> = gateway.listeners.iter().enumerate().filter(|(_, l)| l.set == set).collect();
+    let all: Vec<(usize, &CheckedListener)> = gateway.listeners.iter().enumerate().filter(|(_, l)| l.set == set).collect();
     let mut list = all.clone();
     list.retain(|(_, listener)| of_parent(listener));
     if list.is_empty() {
@@ -229,12 +211,12 @@ fn candidates<'r>(
             (None, None) => "at all".to_owned(),
         };
         let kind = if set.is_some() { "ListenerSet" } else { "Gateway" };
-        let known: Vec<_> = all.iter().map(|(_, l)| format!("{} ({})", l.resource.name, l.resource.port)).collect();
+        let known: Vec<_> = all.iter().map(|(_, l)| format!("{} ({})", l.name, l.written.1)).collect();
         let known = if known.is_empty() { "none that take part".to_owned() } else { known.join(", ") };
         return Err(("NoMatchingParent", format!("the {kind} has no listener {wanted}, only {known}")));
     }
     list.retain(|(_, listener)| {
-        listener.kinds.contains(&route.kind) && listener.namespaces.allow(listener.namespace, route.namespace, &input.namespaces)
+        listener.kinds.contains(&route.kind) && listener.namespaces.allow(&listener.namespace, route.namespace, &input.index.namespaces)
     });
     if list.is_empty() {
         let message = format!("no listener allows {}s from namespace `{}`", route.kind.as_str(), route.namespace);

@@ -20,11 +20,7 @@ use crate::table::RouteKind;
 /// # Errors
 ///
 /// A value that cannot be honoured, or a feature that the embedding program does not carry out: the rule fails closed.
-pub(crate) fn external(
-    field: &resource::ExternalAuth,
-    path: &str,
-    context: &mut Context<'_, '_, '_>,
-) -> Result<Option<ExternalAuth>, Invalid> {
+pub(crate) fn external(field: &resource::ExternalAuth, path: &str, context: &mut Context<'_, '_>) -> Result<Option<ExternalAuth>, Invalid> {
     let (protocol, of_protocol, speaks) = match &field.protocol {
         ExternalAuthProtocol::Http => (AuthProtocol::Http, Feature::HttpRouteExternalAuthHttp, RouteKind::Http),
         ExternalAuthProtocol::Grpc => (AuthProtocol::Grpc, Feature::HttpRouteExternalAuthGrpc, RouteKind::Grpc),
@@ -76,7 +72,7 @@ pub(crate) fn external(
 
 /// A list of field names. Those that frame a message belong to each message alone; a list that names nothing else is
 /// not the empty list, which means all fields or none ([E-3], [E-5]).
-fn names(list: &[String], path: &str, context: &mut Context<'_, '_, '_>) -> Result<Box<[HeaderName]>, Invalid> {
+fn names(list: &[String], path: &str, context: &mut Context<'_, '_>) -> Result<Box<[HeaderName]>, Invalid> {
     let mut names = Vec::with_capacity(list.len());
     for (n, text) in list.iter().enumerate() {
         let at = format!("{path}[{n}]");
@@ -97,7 +93,7 @@ fn names(list: &[String], path: &str, context: &mut Context<'_, '_, '_>) -> Resu
 }
 
 /// The object of an ExtensionRef that the embedding program knows; `None` fails closed.
-pub(crate) fn extension(reference: &LocalObjectReference, path: &str, context: &mut Context<'_, '_, '_>) -> Option<ObjectRef> {
+pub(crate) fn extension(reference: &LocalObjectReference, path: &str, context: &mut Context<'_, '_>) -> Option<ObjectRef> {
     let object = ObjectRef::new(&reference.group, &reference.kind, context.from.namespace, &reference.name);
     let known = &context.options.extensions;
     if known.contains(&object) {

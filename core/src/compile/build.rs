@@ -1,85 +1,38 @@
-//! From checked Gateways and routes to the table.
+//! From checked Gateways, and Services of a mesh, to what the routes of a table attach to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::alias;
-use super::attach::{self, Attachment, Gateways};
-use super::backend::View;
-use super::draft::{Draft, ViewRules};
-use super::findings::Findings;
-use super::input::Key;
+use super::gateway::Gateways;
+use super::kept::ListenerPlace;
 use super::mesh::FrontendKey;
-use super::route::CheckedRoute;
-use super::{session_names, shadow};
-use crate::decision::Parent;
 use crate::diagnostic::ObjectRef;
 use crate::model::hostname::Hostname;
-use crate::options::Options;
 use crate::table::host_map::HostMap;
-use crate::table::{
-    Backend, FrontendId, FrontendInfo, GatewayId, GatewayInfo, ListenerId, ListenerInfo, Parents, PortId, PortInfo, RouteId, Table,
-};
+use crate::table::{FrontendId, FrontendInfo, GatewayId, GatewayInfo, ListenerId, ListenerInfo, Parents, PortId, PortInfo};
 
-/// Builds the table; consumes the rules.
-pub(crate) fn table<'r>(
-    gateways: &Gateways<'r>,
-    routes: &mut [CheckedRoute<'r>],
-    attachments: &[Vec<Attachment<'r>>],
-    backends: Vec<Backend>,
-    options: &Options,
-    findings: &mut [Findings],
-) -> Table {
-    let mut parents = Parents::default();
-    let listeners = add_gateways(gateways, &mut parents);
-    let frontends = add_frontends(attachments, &mut parents);
-    let mut all_views = Vec::with_capacity(routes.len());
-    for (route, attachments) in routes.iter_mut().zip(attachments) {
-        all_views.push(views(route, attachments, gateways, &listeners, &frontends));
-    }
-    let known = alias::hide(&mut all_views, options, findings);
-    let mut draft = Draft::new(parents, options);
-    draft.set_known_fields(known);
-    backends.into_iter().for_each(|backend| draft.set_backend(backend));
-    let mut owners = BTreeMap::<RouteId, usize>::new();
-    for (n, (route, views)) in routes.iter().zip(all_views).enumerate() {
-        if !views.is_empty() {
-            owners.insert(draft.add_route(route.kind, route.object.clone(), route.rank.clone(), views), n);
-        }
-    }
-    let (table, sites) = draft.finish();
-    shadow::report(&table, &sites, &owners, findings);
-    session_names::report(&table, &sites, &owners, findings);
-    table
+/// The ids of what routes attach to.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    listeners: BTreeMap<ListenerPlace, ListenerId>,
+    frontends: BTreeMap<FrontendKey, FrontendId>,
 }
 
-/// The rules of a route through each view that has a place to serve at; takes them out of the route.
-fn views<'r>(
-    route: &mut CheckedRoute<'r>,
-    attachments: &[Attachment<'r>],
-    gateways: &Gateways<'r>,
-    listeners: &BTreeMap<(Key<'r>, usize), ListenerId>,
-    frontends: &BTreeMap<FrontendKey<'r>, FrontendId>,
-) -> Vec<ViewRules> {
-    let mut places: BTreeMap<View, Vec<(Parent, BTreeSet<Option<Hostname>>)>> = BTreeMap::new();
-    for attachment in attachments {
-        for (number, names) in &attachment.listeners {
-            let key = attachment.gateway.map(|gateway| (gateway, *number));
-            let Some(id) = key.and_then(|key| listeners.get(&key)) else { continue };
-            let listener = key.and_then(|(gateway, number)| gateways.get(&gateway)?.listeners.get(number));
-            let view = listener.map_or(View::Gateway, |listener| attach::view(route.kind, listener));
-            places.entry(view).or_default().push((Parent::Listener(*id), names.clone()));
-        }
-        for key in &attachment.frontends {
-            let Some(id) = frontends.get(key) else { continue };
-            // The Service is what counts, hostnames are not looked at ([A-23]).
-            places.entry(View::Mesh).or_default().push((Parent::Service(*id), BTreeSet::from([None])));
-        }
+impl Ids {
+    pub(crate) fn listener(&self, place: ListenerPlace) -> Option<ListenerId> {
+        self.listeners.get(&place).copied()
     }
-    let rules = |(view, places)| ViewRules {
-        rules: route.rules.get_mut(&view).map(|rules| std::mem::take(&mut rules.rules)).unwrap_or_default(),
-        places,
-    };
-    places.into_iter().map(rules).collect()
+
+    pub(crate) fn frontend(&self, key: &FrontendKey) -> Option<FrontendId> {
+        self.frontends.get(key).copied()
+    }
+}
+
+/// What routes attach to, and the ids of it.
+pub(crate) fn parents<'k>(gateways: &Gateways, frontends: impl Iterator<Item = &'k FrontendKey>) -> (Parents, Ids) {
+    let mut parents = Parents::default();
+    let listeners = add_gateways(gateways, &mut parents);
+    let frontends = add_frontends(frontends, &mut parents);
+    (parents, Ids { listeners, frontends })
 }
 
 fn id(n: usize) -> u32 {
@@ -87,9 +40,9 @@ fn id(n: usize) -> u32 {
 }
 
 /// Adds Gateways, their ports and accepted listeners; gives the ids of the listeners.
-fn add_gateways<'r>(gateways: &Gateways<'r>, parents: &mut Parents) -> BTreeMap<(Key<'r>, usize), ListenerId> {
+fn add_gateways(gateways: &Gateways, parents: &mut Parents) -> BTreeMap<ListenerPlace, ListenerId> {
     let mut ids = BTreeMap::new();
-    for (key, gateway) in gateways.iter().filter(|(_, gateway)| gateway.accepted()) {
+    for (place, gateway) in gateways.iter().filter(|(_, gateway)| gateway.accepted()) {
         let gateway_id = GatewayId(id(parents.gateways.len()));
         let mut ports: BTreeMap<_, PortId> = BTreeMap::new();
         let mut hosts: BTreeMap<PortId, BTreeMap<Option<Hostname>, Vec<u8>>> = BTreeMap::new();
@@ -110,7 +63,7 @@ fn add_gateways<'r>(gateways: &Gateways<'r>, parents: &mut Parents) -> BTreeMap<
                 id: listener_id,
                 gateway: gateway_id,
                 owner: set.map_or(&gateway.object, |set| &set.object).clone(),
-                name: listener.resource.name.as_str().into(),
+                name: listener.name.clone(),
                 port,
                 hostname: listener.hostname.as_ref().map(|name| name.to_string().into()),
                 protocol,
@@ -122,7 +75,7 @@ fn add_gateways<'r>(gateways: &Gateways<'r>, parents: &mut Parents) -> BTreeMap<
             }
             let of_port = hosts.entry(port).or_default().entry(listener.hostname.clone());
             of_port.or_insert_with(|| listener_id.0.to_le_bytes().to_vec());
-            ids.insert((*key, n), listener_id);
+            ids.insert((place, n), listener_id);
         }
         parents.hosts_of_ports.extend(hosts.into_values().map(HostMap::new));
         parents.gateways.push(GatewayInfo {
@@ -136,15 +89,13 @@ fn add_gateways<'r>(gateways: &Gateways<'r>, parents: &mut Parents) -> BTreeMap<
 }
 
 /// Adds the ports of Services that routes have as parents; gives their ids.
-fn add_frontends<'r>(attachments: &[Vec<Attachment<'r>>], parents: &mut Parents) -> BTreeMap<FrontendKey<'r>, FrontendId> {
-    let keys: BTreeSet<FrontendKey<'r>> = attachments.iter().flatten().flat_map(|attachment| &attachment.frontends).copied().collect();
+fn add_frontends<'k>(keys: impl Iterator<Item = &'k FrontendKey>, parents: &mut Parents) -> BTreeMap<FrontendKey, FrontendId> {
     let mut ids = BTreeMap::new();
     for key in keys {
-        let (namespace, name, port, consumer) = key;
         let frontend = FrontendId(id(parents.frontends.len()));
-        let service = ObjectRef::new("", "Service", namespace, name);
-        parents.frontends.push(FrontendInfo { id: frontend, service, port, consumer: consumer.map(Into::into) });
-        ids.insert(key, frontend);
+        let service = ObjectRef::new("", "Service", &key.namespace, &key.name);
+        parents.frontends.push(FrontendInfo { id: frontend, service, port: key.port, consumer: key.consumer.clone() });
+        ids.insert(key.clone(), frontend);
     }
     ids
 }

@@ -5,12 +5,18 @@ use super::input::Input;
 use super::{ObjectStatus, Status};
 use crate::diagnostic::{Code, ObjectRef};
 use crate::features::Feature;
+use crate::options::Options;
 use crate::resource::meta::{ObjectMeta, ObjectReference};
 use crate::resource::status::{GatewayClassStatus, SupportedFeature};
 use crate::resource::{GATEWAY_GROUP, GATEWAY_X_GROUP};
 
 /// Written into status when neither the options nor a GatewayClass name a controller.
 pub(crate) const DEFAULT_CONTROLLER: &str = "gatewright.dev/controller";
+
+/// The controller of what has no class.
+pub(crate) fn controller(options: &Options) -> &str {
+    options.controller.as_deref().unwrap_or(DEFAULT_CONTROLLER)
+}
 
 /// Fills the status of the classes and meshes of this controller; those of others get no word.
 pub(crate) fn check(input: &Input<'_>, status: &mut Status, all: &mut Vec<Findings>) {

@@ -16,7 +16,8 @@ use crate::table::path_index::{self, Entry};
 use crate::table::precedence::RouteRank;
 use crate::table::rule::RuleData;
 use crate::table::{
-    Backend, Endpoints, Inner, MatchId, Parents, Route, RouteId, RouteInfo, RouteKind, Rule, RuleId, RuleInfo, ServedRoutes, Site, Table,
+    Backend, BackendId, Endpoints, Inner, MatchId, Parents, Route, RouteId, RouteInfo, RouteKind, Rule, RuleId, RuleInfo, ServedRoutes,
+    Site, Table,
 };
 
 /// The rules of a route through one view, and where they are served.
@@ -97,6 +98,11 @@ impl Draft {
         }
         self.inner.backend_sessions |= backend.session.is_some();
         self.inner.backends.set(id, Some(Arc::new(backend)), &None);
+    }
+
+    /// Takes out a backend that no route refers to; its id is used again.
+    pub(crate) fn remove_backend(&mut self, id: BackendId) {
+        self.inner.backends.set(id.0, None, &None);
     }
 
     /// Adds a route.

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::findings::Findings;
-use super::input::Input;
-use crate::diagnostic::{Code, ObjectRef};
+use super::lookup::Lookup;
+use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::options::EndpointAddresses;
 use crate::resource::kubernetes::{self, EndpointSlice, ServicePort};
 use crate::table::{BackendProtocol, Endpoint, Endpoints, RouteKind};
@@ -40,7 +39,7 @@ impl Transport {
     }
 }
 
-impl Input<'_> {
+impl Lookup<'_> {
     /// The endpoints behind a port of a Service or ServiceImport, joined by the port's name: those that are ready, or
     /// when there are none, those that end but still serve.
     pub(crate) fn endpoints(
@@ -48,12 +47,9 @@ impl Input<'_> {
         object: &ObjectRef,
         port: Option<&ServicePort>,
         transport: Transport,
-        findings: &mut Vec<Findings>,
+        findings: &mut Vec<Diagnostic>,
     ) -> Endpoints {
-        let slices = self.slices(&object.kind, &object.namespace, &object.name);
-        if slices.is_empty() {
-            return Endpoints::Unknown;
-        }
+        let Some(slices) = self.slices(&object.kind, &object.namespace, &object.name) else { return Endpoints::Unknown };
         let name = port.and_then(|port| port.name.as_deref()).unwrap_or("");
         let (mut ready, mut ending) = (BTreeSet::new(), BTreeSet::new());
         for slice in slices {
@@ -132,10 +128,10 @@ fn health(endpoint: &kubernetes::Endpoint) -> Health {
     }
 }
 
-fn refused(slice: &EndpointSlice, n: usize, message: &str) -> Findings {
-    let mut findings = Findings::new(ObjectRef::of_meta("discovery.k8s.io", "EndpointSlice", &slice.metadata));
-    findings.warning(Code::Endpoint, format!("endpoints[{n}].addresses[0]"), format!("{message}: no traffic is sent there"));
-    findings
+fn refused(slice: &EndpointSlice, n: usize, message: &str) -> Diagnostic {
+    let object = ObjectRef::of_meta("discovery.k8s.io", "EndpointSlice", &slice.metadata);
+    let message = format!("{message}: no traffic is sent there");
+    Diagnostic::new(Severity::Warning, Code::Endpoint, Some(object), format!("endpoints[{n}].addresses[0]"), message)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! From the filters of a rule or backendRef to valid filters ([F-1] to [F-44], [C-1]).
 
+use std::fmt;
+
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::auth;
@@ -26,8 +28,8 @@ pub(crate) enum Level {
 
 /// What translating a list of filters needs and collects.
 #[derive(Debug)]
-pub(crate) struct Context<'c, 'i, 'r> {
-    pub(crate) backends: &'c mut Backends<'i, 'r>,
+pub(crate) struct Context<'c, 'i> {
+    pub(crate) backends: &'c mut Backends<'i>,
     pub(crate) findings: &'c mut Findings,
     pub(crate) refs: &'c mut Vec<BadRef>,
     pub(crate) from: Referrer<'c>,
@@ -66,7 +68,15 @@ pub(crate) fn guards(list: &[HttpRouteFilter]) -> bool {
 }
 
 /// Translates one list.
-pub(crate) fn filters(list: &[HttpRouteFilter], level: Level, path: &str, context: &mut Context<'_, '_, '_>) -> Result<Filters, Invalid> {
+pub(crate) fn filters(
+    list: &[HttpRouteFilter],
+    level: Level,
+    path: fmt::Arguments<'_>,
+    context: &mut Context<'_, '_>,
+) -> Result<Filters, Invalid> {
+    if list.is_empty() {
+        return Ok(Filters::default());
+    }
     let mut valid = Filters::default();
     let mut mirrors = Vec::new();
     let mut extensions = Vec::new();
@@ -156,26 +166,32 @@ fn unknown_type(found: &str, at: &str, kind: crate::table::RouteKind) -> Invalid
 }
 
 /// Filters that must not stand together ([F-4], [F-44]).
-fn incompatible(filters: &Filters, list: &[HttpRouteFilter], path: &str) -> Result<(), Invalid> {
+fn incompatible(filters: &Filters, list: &[HttpRouteFilter], path: fmt::Arguments<'_>) -> Result<(), Invalid> {
     if filters.redirect.is_some() && filters.rewrite.is_some() {
-        return Err(Invalid::combination(path, "may specify either RequestRedirect or URLRewrite, but not both"));
+        return Err(Invalid::combination(path.to_string(), "may specify either RequestRedirect or URLRewrite, but not both"));
     }
     // Also a mirror that is not resolved: a Service that comes into being must not make a rule invalid.
     if filters.redirect.is_some() && list.iter().any(|filter| filter.type_ == HttpRouteFilterType::RequestMirror) {
-        return Err(Invalid::combination(path, "RequestMirror and RequestRedirect must not stand together: no request is forwarded"));
+        return Err(Invalid::combination(
+            path.to_string(),
+            "RequestMirror and RequestRedirect must not stand together: no request is forwarded",
+        ));
     }
     Ok(())
 }
 
 /// A rule and its backendRefs together ([F-4], [F-5]).
-pub(crate) fn check_rule(rule: &Filters, backends: &[&Filters], path: &str) -> Result<(), Invalid> {
+pub(crate) fn check_rule(rule: &Filters, backends: &[&Filters], path: fmt::Arguments<'_>) -> Result<(), Invalid> {
     if rule.redirect.is_some() && !backends.is_empty() {
-        return Err(Invalid::combination(path, "RequestRedirect filter must not be used together with backendRefs"));
+        return Err(Invalid::combination(path.to_string(), "RequestRedirect filter must not be used together with backendRefs"));
     }
     let crossed =
         backends.iter().any(|b| (rule.rewrite.is_some() && b.redirect.is_some()) || (rule.redirect.is_some() && b.rewrite.is_some()));
     if crossed {
-        return Err(Invalid::combination(path, "URLRewrite and RequestRedirect must not stand in one rule, its backendRefs included"));
+        return Err(Invalid::combination(
+            path.to_string(),
+            "URLRewrite and RequestRedirect must not stand in one rule, its backendRefs included",
+        ));
     }
     Ok(())
 }
@@ -192,7 +208,7 @@ const FRAMING: [HeaderName; 8] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-fn header_modifier(field: &HeaderFilter, request: bool, path: &str, context: &mut Context<'_, '_, '_>) -> Result<HeaderModifier, Invalid> {
+fn header_modifier(field: &HeaderFilter, request: bool, path: &str, context: &mut Context<'_, '_>) -> Result<HeaderModifier, Invalid> {
     let (conflicts, findings) = (context.options.modifier_conflicts, &mut *context.findings);
     let mut host = None;
     let mut all: Vec<(HeaderName, &str)> = Vec::new();
@@ -282,7 +298,7 @@ fn hostname(text: Option<&str>, at: &str) -> Result<Option<Box<str>>, Invalid> {
     }
 }
 
-fn redirect(field: &resource::RequestRedirect, path: &str, context: &Context<'_, '_, '_>) -> Result<Redirect, Invalid> {
+fn redirect(field: &resource::RequestRedirect, path: &str, context: &Context<'_, '_>) -> Result<Redirect, Invalid> {
     let scheme = match &field.scheme {
         None => None,
         Some(RedirectScheme::Http) => Some(Scheme::Http),
@@ -314,7 +330,7 @@ fn redirect(field: &resource::RequestRedirect, path: &str, context: &Context<'_,
     })
 }
 
-fn path_modifier(field: &resource::HttpPathModifier, path: &str, context: &Context<'_, '_, '_>) -> Result<PathModifier, Invalid> {
+fn path_modifier(field: &resource::HttpPathModifier, path: &str, context: &Context<'_, '_>) -> Result<PathModifier, Invalid> {
     let member = |name: &str| Invalid::value(Code::InvalidValue, path, format!("`{name}` must be specified when type is {}", field.type_));
     match &field.type_ {
         HttpPathModifierType::ReplaceFullPath => {
@@ -342,7 +358,7 @@ fn replacement(value: &str, options: &Options, at: &str) -> Result<String, Inval
     if value.starts_with('/') { config_path(value, options, at) } else { config_path(&format!("/{value}"), options, at) }
 }
 
-fn mirror(field: &resource::RequestMirror, path: &str, context: &mut Context<'_, '_, '_>) -> Result<Option<Mirror>, Invalid> {
+fn mirror(field: &resource::RequestMirror, path: &str, context: &mut Context<'_, '_>) -> Result<Option<Mirror>, Invalid> {
     let share = |numerator: i32, denominator: i32| {
         let pair = u32::try_from(numerator).ok().zip(u32::try_from(denominator).ok());
         pair.filter(|(n, d)| *d > 0 && n <= d)
@@ -358,8 +374,7 @@ fn mirror(field: &resource::RequestMirror, path: &str, context: &mut Context<'_,
     };
     let to: BackendRefParts<'_> = parts!(field.backend_ref);
     match context.backends.resolve(context.from, to, &format!("{path}.backendRef"), context.findings) {
-        // Nobody waits for a copy that nobody can take ([F-42]).
-        Ok(backend) if context.backends.has_no_endpoint(backend) => Ok(None),
+        Ok(backend) if !context.backends.takes_mirror(backend) => Ok(None),
         Ok(backend) => Ok(Some(Mirror { backend, numerator, denominator })),
         // The mirror is dropped, the request is not ([F-42]).
         Err(bad) => {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::address::{self, Addresses};
-use super::class::{DEFAULT_CONTROLLER, parameters};
+use super::class::{self, parameters};
 use super::conflict;
 use super::findings::{Findings, Problem, condition};
-use super::input::{Input, Key};
+use super::input::Input;
 use super::listener::{self, CheckedListener};
 use super::listener_set::{self, CheckedSet};
+use super::lookup::Key;
 use super::tls::{self, Owner};
 use crate::diagnostic::{Code, ObjectRef};
 use crate::features::Feature;
@@ -19,14 +20,16 @@ use crate::resource::{GATEWAY_GROUP, Gateway};
 
 /// A Gateway of this controller.
 #[derive(Debug)]
-pub(crate) struct CheckedGateway<'r> {
-    pub(crate) resource: &'r Gateway,
+pub(crate) struct CheckedGateway {
     pub(crate) object: ObjectRef,
-    pub(crate) controller: &'r str,
+    pub(crate) controller: Box<str>,
+    generation: Option<i64>,
+    default_scope: bool,
+    insecure_fallback: bool,
     /// Its own listeners, then those of its ListenerSets in order of precedence ([L-5], [L-41]).
-    pub(crate) listeners: Vec<CheckedListener<'r>>,
+    pub(crate) listeners: Vec<CheckedListener>,
     /// The ListenerSets that name it, in order of precedence.
-    pub(crate) sets: Vec<CheckedSet<'r>>,
+    pub(crate) sets: Vec<CheckedSet>,
     /// The certificate that it shows to backends ([L-37]).
     pub(crate) client_certificate: Option<ObjectRef>,
     client_certificate_problem: Option<Problem>,
@@ -34,27 +37,27 @@ pub(crate) struct CheckedGateway<'r> {
     invalid_parameters: bool,
 }
 
-impl<'r> CheckedGateway<'r> {
+impl CheckedGateway {
     /// Whether the Gateway takes part in traffic; its ListenerSets do not count ([L-14]).
     pub(crate) fn accepted(&self) -> bool {
         !self.invalid_parameters && self.addresses.unsupported.is_none() && self.own().any(CheckedListener::accepted)
     }
 
     /// Its own listeners.
-    fn own(&self) -> impl Iterator<Item = &CheckedListener<'r>> {
+    fn own(&self) -> impl Iterator<Item = &CheckedListener> {
         self.listeners.iter().filter(|listener| listener.set.is_none())
     }
 
     /// Whether routes without parentRefs attach ([N-1]).
     pub(crate) fn is_default(&self) -> bool {
-        self.resource.spec.default_scope == Some(DefaultScope::All)
+        self.default_scope
     }
 
     /// `status`, with the number of attached routes of each listener.
     pub(crate) fn status(&self, attached: &[usize], list_sets: bool) -> GatewayStatus {
-        let generation = self.resource.metadata.generation;
+        let generation = self.generation;
         let set = |type_: &str, holds: bool, reason: &str, message: &str| condition(type_, holds, reason, message, generation);
-        let invalid: Vec<&str> = self.own().filter(|l| !l.accepted()).map(|l| l.resource.name.as_str()).collect();
+        let invalid: Vec<&str> = self.own().filter(|l| !l.accepted()).map(|l| &*l.name).collect();
         let accepted = if self.invalid_parameters {
             set("Accepted", false, "InvalidParameters", "spec.infrastructure.parametersRef cannot be resolved")
         } else if let Some(message) = &self.addresses.unsupported {
@@ -72,7 +75,7 @@ impl<'r> CheckedGateway<'r> {
             Some((reason, message)) => set("Programmed", false, reason, message),
             None => set("Programmed", true, "Programmed", ""),
         };
-        let unresolved: Vec<&str> = self.own().filter(|l| l.unresolved.is_some()).map(|l| l.resource.name.as_str()).collect();
+        let unresolved: Vec<&str> = self.own().filter(|l| l.unresolved.is_some()).map(|l| &*l.name).collect();
         let resolved = match &self.client_certificate_problem {
             Some((reason, message)) => set("ResolvedRefs", false, reason, message),
             None if unresolved.is_empty() => set("ResolvedRefs", true, "ResolvedRefs", ""),
@@ -82,7 +85,7 @@ impl<'r> CheckedGateway<'r> {
             }
         };
         let mut conditions = vec![accepted, programmed, resolved];
-        if tls::insecure_fallback(self.resource) {
+        if self.insecure_fallback {
             let message = "spec.tls.frontend: clients are let in without a valid certificate (AllowInsecureFallback)";
             conditions.push(set("InsecureFrontendValidationMode", true, "ConfigurationChanged", message));
         }
@@ -100,10 +103,38 @@ impl<'r> CheckedGateway<'r> {
     }
 }
 
-/// The Gateways of this controller, by namespace and name.
-pub(crate) fn check<'r>(input: &Input<'r>, all: &mut Vec<Findings>) -> BTreeMap<Key<'r>, CheckedGateway<'r>> {
+/// The Gateways of this controller, in the order of namespace and name.
+#[derive(Debug, Default)]
+pub(crate) struct Gateways {
+    list: Vec<CheckedGateway>,
+    /// The ListenerSets, with the place of their Gateway and their own place there.
+    sets: BTreeMap<ObjectRef, (usize, usize)>,
+}
+
+impl Gateways {
+    pub(crate) fn get(&self, place: usize) -> Option<&CheckedGateway> {
+        self.list.get(place)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &CheckedGateway)> {
+        self.list.iter().enumerate()
+    }
+
+    /// The place of a Gateway.
+    pub(crate) fn find(&self, (namespace, name): Key<'_>) -> Option<usize> {
+        self.list.binary_search_by(|gateway| (&*gateway.object.namespace, &*gateway.object.name).cmp(&(namespace, name))).ok()
+    }
+
+    /// The place of the Gateway of a ListenerSet, and of the set there.
+    pub(crate) fn find_set(&self, (namespace, name): Key<'_>) -> Option<(usize, usize)> {
+        self.sets.get(&ObjectRef::new(GATEWAY_GROUP, "ListenerSet", namespace, name)).copied()
+    }
+}
+
+/// Checks the Gateways of this controller.
+pub(crate) fn check(input: &Input<'_>, all: &mut Vec<Findings>) -> Gateways {
     let controller = input.options.controller.as_deref();
-    let mut gateways = BTreeMap::new();
+    let mut by_name = BTreeMap::new();
     for gateway in &input.resources.gateways {
         let class = input.classes.get(gateway.spec.gateway_class_name.as_str());
         let of_class = class.map(|class| class.spec.controller_name.as_str());
@@ -111,19 +142,18 @@ pub(crate) fn check<'r>(input: &Input<'r>, all: &mut Vec<Findings>) -> BTreeMap<
             continue;
         }
         let key = (namespace_of(&gateway.metadata), gateway.metadata.name.as_str());
-        let controller = of_class.or(input.options.controller.as_deref()).unwrap_or(DEFAULT_CONTROLLER);
-        gateways.entry(key).or_insert_with(|| one(gateway, key.0, controller, input, all));
+        let controller = of_class.unwrap_or_else(|| class::controller(input.options));
+        by_name.entry(key).or_insert_with(|| one(gateway, key.0, controller, input, all));
     }
-    gateways
+    let list: Vec<CheckedGateway> = by_name.into_values().collect();
+    let of_gateway = |(place, gateway): (usize, &CheckedGateway)| {
+        gateway.sets.iter().enumerate().map(move |(n, set)| (set.object.clone(), (place, n))).collect::<Vec<_>>()
+    };
+    let sets = list.iter().enumerate().flat_map(of_gateway).collect();
+    Gateways { list, sets }
 }
 
-fn one<'r>(
-    gateway: &'r Gateway,
-    namespace: &'r str,
-    controller: &'r str,
-    input: &Input<'r>,
-    all: &mut Vec<Findings>,
-) -> CheckedGateway<'r> {
+fn one(gateway: &Gateway, namespace: &str, controller: &str, input: &Input<'_>, all: &mut Vec<Findings>) -> CheckedGateway {
     let object = ObjectRef::new(GATEWAY_GROUP, "Gateway", namespace, &gateway.metadata.name);
     let mut findings = Findings::new(object.clone());
     let owner = Owner { kind: "Gateway", namespace };
@@ -141,9 +171,11 @@ fn one<'r>(
         certificate.good.clear();
     }
     let mut checked = CheckedGateway {
-        resource: gateway,
         object,
-        controller,
+        controller: controller.into(),
+        generation: gateway.metadata.generation,
+        default_scope: gateway.spec.default_scope == Some(DefaultScope::All),
+        insecure_fallback: tls::insecure_fallback(gateway),
         listeners,
         sets: Vec::new(),
         client_certificate: certificate.good.pop(),

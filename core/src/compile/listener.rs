@@ -15,10 +15,12 @@ use crate::table::{ClientValidation, ListenerProtocol, ListenerTls, RouteKind};
 
 /// A listener, checked.
 #[derive(Debug)]
-pub(crate) struct CheckedListener<'r> {
-    pub(crate) resource: &'r Listener,
+pub(crate) struct CheckedListener {
+    pub(crate) name: Box<str>,
+    /// As written.
+    pub(crate) written: (ProtocolType, i32),
     /// Namespace of the object that has it ([L-15]).
-    pub(crate) namespace: &'r str,
+    pub(crate) namespace: Box<str>,
     /// The ListenerSet that has it, by its place among those of the Gateway.
     pub(crate) set: Option<usize>,
     /// Field path of the listener.
@@ -42,7 +44,7 @@ pub(crate) struct CheckedListener<'r> {
     pub(crate) client_validation: Option<ClientValidation>,
 }
 
-impl CheckedListener<'_> {
+impl CheckedListener {
     /// Whether the listener takes part in traffic ([A-6]).
     pub(crate) fn accepted(&self) -> bool {
         self.rejected.is_none() && self.conflict.is_none()
@@ -85,7 +87,7 @@ impl CheckedListener<'_> {
         }
         let kind = |kind: &RouteKind| RouteGroupKind { group: Some(GATEWAY_GROUP.into()), kind: kind.as_str().into() };
         ListenerStatus {
-            name: self.resource.name.clone(),
+            name: self.name.to_string(),
             supported_kinds: self.kinds.iter().map(kind).collect(),
             attached_routes: i32::try_from(attached).unwrap_or(i32::MAX),
             conditions,
@@ -94,18 +96,18 @@ impl CheckedListener<'_> {
 }
 
 /// Checks the listeners of one object, each by itself.
-pub(crate) fn check<'r>(
-    list: &'r [Listener],
-    owner: Owner<'r>,
+pub(crate) fn check(
+    list: &[Listener],
+    owner: Owner<'_>,
     set: Option<usize>,
-    gateway: (&'r Gateway, &'r str),
-    input: &Input<'r>,
+    gateway: (&Gateway, &str),
+    input: &Input<'_>,
     findings: &mut Findings,
-) -> Vec<CheckedListener<'r>> {
-    let mut checked: Vec<CheckedListener<'r>> = Vec::with_capacity(list.len());
+) -> Vec<CheckedListener> {
+    let mut checked: Vec<CheckedListener> = Vec::with_capacity(list.len());
     for (n, listener) in list.iter().enumerate() {
         let path = format!("spec.listeners[{n}]");
-        if checked.iter().any(|earlier| earlier.resource.name == listener.name) {
+        if checked.iter().any(|earlier| *earlier.name == *listener.name) {
             let message = format!("listener name `{}` must be unique within the Gateway", listener.name);
             findings.error_with(Code::InvalidCombination, format!("{path}.name"), message, "the listener is left out");
             continue;
@@ -115,15 +117,15 @@ pub(crate) fn check<'r>(
     checked
 }
 
-fn check_one<'r>(
-    listener: &'r Listener,
-    owner: Owner<'r>,
+fn check_one(
+    listener: &Listener,
+    owner: Owner<'_>,
     set: Option<usize>,
     path: String,
-    (gateway, gateway_namespace): (&'r Gateway, &'r str),
-    input: &Input<'r>,
+    (gateway, gateway_namespace): (&Gateway, &str),
+    input: &Input<'_>,
     findings: &mut Findings,
-) -> CheckedListener<'r> {
+) -> CheckedListener {
     let mut rejected: Option<Problem> = None;
     let mut reject = |reason, code, at: String, message: String, findings: &mut Findings| {
         findings.error_with(code, at.clone(), message.clone(), "the listener is left out");
@@ -190,8 +192,9 @@ fn check_one<'r>(
         unresolved = resolved.problem.or(validation.problem).or(unresolved);
     }
     CheckedListener {
-        resource: listener,
-        namespace: owner.namespace,
+        name: listener.name.as_str().into(),
+        written: (listener.protocol.clone(), listener.port),
+        namespace: owner.namespace.into(),
         set,
         path,
         port,

@@ -2,7 +2,7 @@
 
 use super::conflict;
 use super::findings::{Findings, Problem, condition};
-use super::input::{Input, Key};
+use super::input::Input;
 use super::listener::{self, CheckedListener};
 use super::tls::Owner;
 use crate::diagnostic::{Code, ObjectRef};
@@ -14,35 +14,31 @@ use crate::resource::{GATEWAY_GROUP, Gateway, ListenerSet};
 
 /// A ListenerSet of a Gateway of this controller.
 #[derive(Debug)]
-pub(crate) struct CheckedSet<'r> {
-    pub(crate) resource: &'r ListenerSet,
+pub(crate) struct CheckedSet {
     pub(crate) object: ObjectRef,
-    pub(crate) key: Key<'r>,
+    generation: Option<i64>,
     /// Why it adds no listener.
     refused: Option<Problem>,
     /// Its place among the sets of its Gateway.
     index: usize,
 }
 
-impl<'r> CheckedSet<'r> {
+impl CheckedSet {
     /// Whether it adds listeners, at least one of them valid: unlike a Gateway's, a listener without a usable
     /// certificate does not count ([L-40]).
-    pub(crate) fn accepted(&self, all: &[CheckedListener<'r>]) -> bool {
+    pub(crate) fn accepted(&self, all: &[CheckedListener]) -> bool {
         self.refused.is_none() && self.listeners(all).any(|(_, listener)| listener.programmed())
     }
 
     /// Its listeners among those of its Gateway, with their places there.
-    pub(crate) fn listeners<'g>(
-        &self,
-        all: &'g [CheckedListener<'r>],
-    ) -> impl Iterator<Item = (usize, &'g CheckedListener<'r>)> + use<'g, 'r> {
+    pub(crate) fn listeners<'g>(&self, all: &'g [CheckedListener]) -> impl Iterator<Item = (usize, &'g CheckedListener)> + use<'g> {
         let index = self.index;
         all.iter().enumerate().filter(move |(_, listener)| listener.set == Some(index))
     }
 
     /// `status`, with the number of attached routes of each listener of the Gateway.
-    pub(crate) fn status(&self, all: &[CheckedListener<'r>], attached: &[usize]) -> ListenerSetStatus {
-        let generation = self.resource.metadata.generation;
+    pub(crate) fn status(&self, all: &[CheckedListener], attached: &[usize]) -> ListenerSetStatus {
+        let generation = self.generation;
         let both = |holds: bool, reasons: [&str; 2], message: &str| {
             ["Accepted", "Programmed"]
                 .into_iter()
@@ -50,7 +46,7 @@ impl<'r> CheckedSet<'r> {
                 .map(|(type_, reason)| condition(type_, holds, reason, message, generation))
                 .collect::<Vec<_>>()
         };
-        let invalid: Vec<&str> = self.listeners(all).filter(|(_, l)| !l.programmed()).map(|(_, l)| l.resource.name.as_str()).collect();
+        let invalid: Vec<&str> = self.listeners(all).filter(|(_, l)| !l.programmed()).map(|(_, l)| &*l.name).collect();
         let message = format!("spec.listeners: listeners that are not valid: {}", invalid.join(", "));
         let conditions = match &self.refused {
             Some((reason, message)) => both(false, [reason, reason], message),
@@ -65,13 +61,13 @@ impl<'r> CheckedSet<'r> {
 
 /// Adds the listeners of every ListenerSet that names the Gateway: the oldest set first, then by the text
 /// `namespace/name`; a listener that an earlier one excludes loses ([L-5]).
-pub(crate) fn merge<'r>(
-    (gateway, namespace): (&'r Gateway, &'r str),
+pub(crate) fn merge(
+    (gateway, namespace): (&Gateway, &str),
     accepted: bool,
-    all: &mut Vec<CheckedListener<'r>>,
-    input: &Input<'r>,
+    all: &mut Vec<CheckedListener>,
+    input: &Input<'_>,
     all_findings: &mut Vec<Findings>,
-) -> Vec<CheckedSet<'r>> {
+) -> Vec<CheckedSet> {
     let mut sets = Vec::new();
     let allowed = gateway.spec.allowed_listeners.as_ref().and_then(|allowed| allowed.namespaces.as_ref());
     // Without a word of the Gateway no set may attach ([L-17]).
@@ -84,7 +80,7 @@ pub(crate) fn merge<'r>(
         let key = (namespace_of(&set.metadata), set.metadata.name.as_str());
         let object = ObjectRef::new(GATEWAY_GROUP, "ListenerSet", key.0, key.1);
         let mut findings = Findings::new(object.clone());
-        let let_in = allowed.as_ref().is_ok_and(|allowed| allowed.allow(namespace, key.0, &input.namespaces));
+        let let_in = allowed.as_ref().is_ok_and(|allowed| allowed.allow(namespace, key.0, &input.lookup.index.namespaces));
         let refused = if !accepted {
             Some(("ParentNotAccepted", "spec.parentRef: the Gateway is not accepted".to_owned()))
         } else if !let_in {
@@ -108,7 +104,7 @@ pub(crate) fn merge<'r>(
                 all.append(&mut listeners);
             }
         }
-        sets.push(CheckedSet { resource: set, object, key, refused, index });
+        sets.push(CheckedSet { object, generation: set.metadata.generation, refused, index });
         all_findings.push(findings);
     }
     sets

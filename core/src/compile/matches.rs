@@ -1,5 +1,7 @@
 //! From the matches of a rule to valid matches ([M-5] to [M-15], [V-20], [V-22]).
 
+use std::fmt;
+
 use http::HeaderName;
 
 use super::findings::{Findings, Invalid};
@@ -23,12 +25,12 @@ pub(crate) struct Context<'c> {
 pub(crate) fn http(list: &[HttpRouteMatch], path: &str, context: &mut Context<'_>) -> Result<Vec<HttpMatch>, Invalid> {
     let default = [HttpRouteMatch::default()];
     let list = if list.is_empty() { &default } else { list };
-    list.iter().enumerate().map(|(n, m)| http_match(m, &format!("{path}.matches[{n}]"), context)).collect()
+    list.iter().enumerate().map(|(n, m)| http_match(m, format_args!("{path}.matches[{n}]"), context)).collect()
 }
 
-fn http_match(m: &HttpRouteMatch, path: &str, context: &mut Context<'_>) -> Result<HttpMatch, Invalid> {
+fn http_match(m: &HttpRouteMatch, path: fmt::Arguments<'_>, context: &mut Context<'_>) -> Result<HttpMatch, Invalid> {
     Ok(HttpMatch {
-        path: path_match(m.path.as_ref(), &format!("{path}.path"), context)?,
+        path: path_match(m.path.as_ref(), format_args!("{path}.path"), context)?,
         method: match &m.method {
             Some(HttpMethod::Other(other)) => {
                 let message = format!("method `{other}` is not supported, expected one of {}", HttpMethod::KNOWN.join(", "));
@@ -41,23 +43,26 @@ fn http_match(m: &HttpRouteMatch, path: &str, context: &mut Context<'_>) -> Resu
             }
             method => method.as_ref().map(|method| method.as_str().into()),
         },
-        headers: headers(&m.headers, &format!("{path}.headers"), context)?,
-        queries: queries(&m.query_params, &format!("{path}.queryParams"), context)?,
+        headers: headers(&m.headers, format_args!("{path}.headers"), context)?,
+        queries: queries(&m.query_params, format_args!("{path}.queryParams"), context)?,
     })
 }
 
-fn path_match(field: Option<&http_route::HttpPathMatch>, path: &str, context: &mut Context<'_>) -> Result<PathMatch, Invalid> {
+fn path_match(
+    field: Option<&http_route::HttpPathMatch>,
+    path: fmt::Arguments<'_>,
+    context: &mut Context<'_>,
+) -> Result<PathMatch, Invalid> {
     let type_ = field.and_then(|f| f.type_.clone()).unwrap_or(PathMatchType::PathPrefix);
     let value = field.and_then(|f| f.value.as_deref()).unwrap_or("/");
-    let at = format!("{path}.value");
     match type_ {
-        PathMatchType::Exact => Ok(PathMatch::Exact(match_path(value, context.options, &at)?.into())),
+        PathMatchType::Exact => Ok(PathMatch::Exact(match_path(value, context.options, format_args!("{path}.value"))?.into())),
         PathMatchType::PathPrefix => {
-            let canonical = match_path(value, context.options, &at)?;
+            let canonical = match_path(value, context.options, format_args!("{path}.value"))?;
             Ok(PathMatch::Prefix(canonical.strip_suffix('/').unwrap_or(&canonical).into()))
         }
         PathMatchType::RegularExpression => {
-            let part = context.options.path_regex;
+            let (part, at) = (context.options.path_regex, format!("{path}.value"));
             if part != RegexMatch::Search && !value.starts_with(['/', '.', '^', '(', '[', '\\']) {
                 let what = if part == RegexMatch::Full { "the whole path" } else { "the beginning of the path" };
                 let message = format!("`{value}` must match {what}, which begins with `/`");
@@ -70,24 +75,24 @@ fn path_match(field: Option<&http_route::HttpPathMatch>, path: &str, context: &m
 }
 
 /// A path that requests are compared with.
-fn match_path(value: &str, options: &Options, at: &str) -> Result<String, Invalid> {
+fn match_path(value: &str, options: &Options, at: fmt::Arguments<'_>) -> Result<String, Invalid> {
     let (path, has_parameters) = canonical_path(value, options, at)?;
     if has_parameters {
         let message = format!("path `{value}` can never match: matches do not see path parameters (`path_parameters=match-stripped`)");
-        return Err(Invalid::value(Code::InvalidValue, at, message));
+        return Err(Invalid::value(Code::InvalidValue, at.to_string(), message));
     }
     Ok(path)
 }
 
 /// A path that requests are given, in canonical form.
 pub(crate) fn config_path(value: &str, options: &Options, at: &str) -> Result<String, Invalid> {
-    canonical_path(value, options, at).map(|(path, _)| path)
+    canonical_path(value, options, format_args!("{at}")).map(|(path, _)| path)
 }
 
 /// A path of the configuration in the canonical form of requests ([R-P11]), and whether it has parameters that
 /// matches do not see. The API server refuses what no canonical path can be ([M-19], [V-20]).
-fn canonical_path(value: &str, options: &Options, at: &str) -> Result<(String, bool), Invalid> {
-    let refuse = |why: &str| Err(Invalid::value(Code::InvalidValue, at, format!("path `{}` {why}", value.escape_debug())));
+fn canonical_path(value: &str, options: &Options, at: fmt::Arguments<'_>) -> Result<(String, bool), Invalid> {
+    let refuse = |why: &str| Err(Invalid::value(Code::InvalidValue, at.to_string(), format!("path `{}` {why}", value.escape_debug())));
     if !value.starts_with('/') {
         return refuse("must be an absolute path that starts with `/`");
     }
@@ -124,54 +129,63 @@ fn shortened(text: &str) -> String {
     cut.map_or_else(|| text.escape_debug().to_string(), |start| format!("{}...", start.escape_debug()))
 }
 
-fn value_match(type_: Option<&ValueMatchType>, value: &str, at: &str, context: &mut Context<'_>) -> Result<ValueMatch, Invalid> {
+fn value_match(
+    type_: Option<&ValueMatchType>,
+    value: &str,
+    at: impl Fn() -> String,
+    context: &mut Context<'_>,
+) -> Result<ValueMatch, Invalid> {
     match type_ {
         None | Some(ValueMatchType::Exact) => Ok(ValueMatch::Exact(value.into())),
         Some(ValueMatchType::RegularExpression) => {
-            pattern(value, context.options.value_regex, &format!("{at}.value"), context).map(ValueMatch::Regex)
+            pattern(value, context.options.value_regex, &format!("{}.value", at()), context).map(ValueMatch::Regex)
         }
-        Some(ValueMatchType::Other(other)) => Err(unsupported(other, &format!("{at}.type"), ValueMatchType::KNOWN)),
+        Some(ValueMatchType::Other(other)) => Err(unsupported(other, &format!("{}.type", at()), ValueMatchType::KNOWN)),
     }
 }
 
-fn headers(list: &[http_route::HeaderMatch], path: &str, context: &mut Context<'_>) -> Result<Box<[HeaderMatch]>, Invalid> {
+fn headers(list: &[http_route::HeaderMatch], path: fmt::Arguments<'_>, context: &mut Context<'_>) -> Result<Box<[HeaderMatch]>, Invalid> {
     let mut valid: Vec<HeaderMatch> = Vec::with_capacity(list.len());
     for (n, header) in list.iter().enumerate() {
-        let at = format!("{path}[{n}]");
+        let at = || format!("{path}[{n}]");
         let Ok(name) = HeaderName::from_bytes(header.name.as_bytes()) else {
             let message = format!("`{}` is not a header field name (RFC 9110 section 5.1)", header.name);
-            return Err(Invalid::value(Code::InvalidValue, format!("{at}.name"), message));
+            return Err(Invalid::value(Code::InvalidValue, format!("{}.name", at()), message));
         };
         if valid.iter().any(|earlier| earlier.name == name) {
             // Only the first counts ([M-10]).
             context.findings.warning(
                 Code::InvalidValue,
-                format!("{at}.name"),
+                format!("{}.name", at()),
                 format!("header `{name}` is listed before: this entry is ignored"),
             );
             continue;
         }
-        let value = value_match(header.type_.as_ref(), &header.value, &at, context)?;
+        let value = value_match(header.type_.as_ref(), &header.value, at, context)?;
         if header.value.is_empty() {
-            return Err(Invalid::value(Code::InvalidValue, format!("{at}.value"), "the value must not be empty"));
+            return Err(Invalid::value(Code::InvalidValue, format!("{}.value", at()), "the value must not be empty"));
         }
         valid.push(HeaderMatch::new(name, value));
     }
     Ok(valid.into())
 }
 
-fn queries(list: &[http_route::QueryParamMatch], path: &str, context: &mut Context<'_>) -> Result<Box<[QueryMatch]>, Invalid> {
+fn queries(
+    list: &[http_route::QueryParamMatch],
+    path: fmt::Arguments<'_>,
+    context: &mut Context<'_>,
+) -> Result<Box<[QueryMatch]>, Invalid> {
     let mut valid: Vec<QueryMatch> = Vec::with_capacity(list.len());
     for (n, query) in list.iter().enumerate() {
-        let at = format!("{path}[{n}]");
+        let at = || format!("{path}[{n}]");
         if valid.iter().any(|earlier| *earlier.name == *query.name) {
             let message = format!("query parameter `{}` is listed before: this entry is ignored", query.name);
-            context.findings.warning(Code::InvalidValue, format!("{at}.name"), message);
+            context.findings.warning(Code::InvalidValue, format!("{}.name", at()), message);
             continue;
         }
-        let value = value_match(query.type_.as_ref(), &query.value, &at, context)?;
+        let value = value_match(query.type_.as_ref(), &query.value, at, context)?;
         if query.name.is_empty() || query.value.is_empty() {
-            return Err(Invalid::value(Code::InvalidValue, at, "name and value must not be empty"));
+            return Err(Invalid::value(Code::InvalidValue, at(), "name and value must not be empty"));
         }
         valid.push(QueryMatch { name: query.name.as_str().into(), value });
     }
@@ -186,7 +200,7 @@ pub(crate) fn grpc(list: &[GrpcRouteMatch], path: &str, context: &mut Context<'_
 }
 
 fn grpc_match(m: &GrpcRouteMatch, path: &str, context: &mut Context<'_>) -> Result<GrpcMatch, Invalid> {
-    let headers = headers(&m.headers, &format!("{path}.headers"), context)?;
+    let headers = headers(&m.headers, format_args!("{path}.headers"), context)?;
     let Some(field) = &m.method else { return Ok(GrpcMatch { service: NameMatch::Any, method: NameMatch::Any, headers }) };
     let present = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(str::to_owned);
     let (service, method) = (present(&field.service), present(&field.method));

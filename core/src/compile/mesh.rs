@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::findings::Problem;
-use super::input::{Input, Key};
+use super::lookup::{Key, Lookup};
 use super::route::CheckedRoute;
 use crate::features::Feature;
 use crate::resource::kubernetes::ServicePort;
@@ -13,18 +13,23 @@ use crate::table::RouteKind;
 /// Stands for every port of a Service whose ports are not known.
 pub(crate) use crate::table::ANY_PORT;
 
-/// Namespace and name of a Service, its port, and the namespace whose clients it is for; `None` is for all
-/// ([A-21]).
-pub(crate) type FrontendKey<'r> = (&'r str, &'r str, u16, Option<&'r str>);
+/// A port of a Service, and the namespace whose clients it is for; `None` is for all ([A-21]).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FrontendKey {
+    pub(crate) namespace: Box<str>,
+    pub(crate) name: Box<str>,
+    pub(crate) port: u16,
+    pub(crate) consumer: Option<Box<str>>,
+}
 
 /// The ports of a Service that a parentRef names; `None` when nothing is known of the Service, so that it gets no
 /// word in status.
-pub(crate) fn frontends<'r>(
-    route: &CheckedRoute<'r>,
+pub(crate) fn frontends(
+    route: &CheckedRoute<'_>,
     parent: &ParentReference,
-    key: Key<'r>,
-    input: &Input<'r>,
-) -> Option<Result<BTreeSet<FrontendKey<'r>>, Problem>> {
+    key: Key<'_>,
+    input: &Lookup<'_>,
+) -> Option<Result<BTreeSet<FrontendKey>, Problem>> {
     let (namespace, name) = key;
     let service = input.service(namespace, name);
     if service.is_none() && !input.assumes_service(namespace) {
@@ -59,5 +64,6 @@ pub(crate) fn frontends<'r>(
     if ports.is_empty() {
         return Some(Err(("NoMatchingParent", format!("Service `{namespace}/{name}` has no such port"))));
     }
-    Some(Ok(ports.into_iter().map(|port| (namespace, name, port, consumer)).collect()))
+    let key = |port| FrontendKey { namespace: namespace.into(), name: name.into(), port, consumer: consumer.map(Into::into) };
+    Some(Ok(ports.into_iter().map(key).collect()))
 }

@@ -9,6 +9,7 @@ mod attach;
 mod auth;
 mod backend;
 mod build;
+mod changes;
 mod class;
 mod conflict;
 mod draft;
@@ -18,31 +19,36 @@ mod findings;
 mod gate;
 mod gateway;
 mod input;
+mod kept;
 mod listener;
 mod listener_set;
+mod live;
+mod lookup;
 mod matches;
+mod meet;
 mod mesh;
 mod policy;
 mod route;
 mod rule;
 mod separate;
-mod session_names;
-mod shadow;
+mod state;
 mod status;
+mod store;
 mod tls;
 mod traffic;
+mod uses;
 mod xbackend;
 
-use std::collections::{BTreeMap, BTreeSet};
-
+pub use self::changes::Changes;
+pub use self::live::{Compiler, Update};
+use self::lookup::{Index, Lookup};
+use self::state::State;
 use crate::diagnostic::{Diagnostic, ObjectRef};
-use crate::features::Feature;
-use crate::model::pattern::Patterns;
-use crate::options::{HttpAndGrpc, Options};
+use crate::options::Options;
 use crate::resource::Resources;
 use crate::resource::backend::XBackendStatus;
 use crate::resource::status::{GatewayClassStatus, GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus};
-use crate::table::{RouteKind, Table};
+use crate::table::Table;
 use crate::validate;
 
 /// What [`compile`] gives.
@@ -107,111 +113,8 @@ pub struct ObjectStatus<S> {
 /// assert!(compiled.table.gateways().is_empty());
 /// ```
 pub fn compile(resources: &Resources, options: &Options) -> Compiled {
-    let input = input::Input::new(resources, options);
-    let mut status = Status::default();
-    let mut all_findings = Vec::new();
-    class::check(&input, &mut status, &mut all_findings);
-    let gateways = gateway::check(&input, &mut all_findings);
-    let sets = attach::sets(&gateways);
-    let (mut routes, mut findings) = route::check(&input);
-    let mut attachments: Vec<Vec<attach::Attachment<'_>>> =
-        routes.iter().zip(&mut findings).map(|(route, findings)| attach::attach(route, &gateways, &sets, &input, findings)).collect();
-    let mut backends = backend::Backends::new(&input);
-    let mut patterns = Patterns::default();
-    for ((route, attachments), findings) in routes.iter_mut().zip(&attachments).zip(&mut findings) {
-        let mut views: BTreeSet<backend::View> =
-            attachments.iter().flat_map(|attachment| attachment.views(route.kind, &gateways)).collect();
-        if views.is_empty() {
-            views.insert(backend::View::Gateway);
-        }
-        views.into_iter().for_each(|view| route.check_rules(view, &mut backends, &mut patterns, findings, &input));
-    }
-    if options.http_and_grpc == HttpAndGrpc::Separate {
-        separate::on_listeners(&routes, &mut attachments, &mut findings);
-    }
-    separate::on_services(&routes, &mut attachments, &mut findings);
-
-    let attached = attached_routes(&routes, &attachments, &gateways);
-    let with_sets = options.features.contains(Feature::ListenerSet);
-    for (key, gateway) in &gateways {
-        let counts: Vec<usize> = (0..gateway.listeners.len()).map(|n| attached.get(&(*key, n)).map_or(0, BTreeSet::len)).collect();
-        status.gateways.push(ObjectStatus { object: gateway.object.clone(), status: gateway.status(&counts, with_sets) });
-        let sets =
-            gateway.sets.iter().map(|set| ObjectStatus { object: set.object.clone(), status: set.status(&gateway.listeners, &counts) });
-        status.listener_sets.extend(sets);
-    }
-    status.listener_sets.sort_by(|a, b| a.object.cmp(&b.object));
-    for (route, attachments) in routes.iter().zip(&attachments).filter(|(_, attachments)| !attachments.is_empty()) {
-        let entry = ObjectStatus { object: route.object.clone(), status: status::of_route(route, attachments, &gateways, &input) };
-        match route.kind {
-            RouteKind::Http => status.http_routes.push(entry),
-            RouteKind::Grpc => status.grpc_routes.push(entry),
-            RouteKind::Tls => status.tls_routes.push(entry),
-            RouteKind::Tcp => status.tcp_routes.push(entry),
-            RouteKind::Udp => status.udp_routes.push(entry),
-        }
-    }
-
-    let used = uses(&routes, &attachments, &gateways, &input);
-    backends.report(used.iter().flat_map(|(ancestor, used)| used.iter().map(move |used| (ancestor, *used))), &mut status);
-    let (backends, found) = backends.finish();
-    all_findings.extend(found);
-
-    let table = build::table(&gateways, &mut routes, &attachments, backends, options, &mut findings);
-    let diagnostics = all_findings.into_iter().chain(findings).flat_map(|findings| findings.list).collect();
-    let mut diagnostics = validate::tell_once(diagnostics, validate::validate(resources));
-    // A fault stands before what follows from it.
-    diagnostics
-        .sort_by(|a, b| (&a.object, &a.path, a.severity, a.code, &a.message).cmp(&(&b.object, &b.path, b.severity, b.code, &b.message)));
-    diagnostics.dedup();
-    Compiled { table, status, diagnostics }
-}
-
-/// Routes accepted by each listener; a route that names a listener twice counts once ([L-27]).
-fn attached_routes<'r>(
-    routes: &[route::CheckedRoute<'r>],
-    attachments: &[Vec<attach::Attachment<'r>>],
-    gateways: &attach::Gateways<'r>,
-) -> BTreeMap<(input::Key<'r>, usize), BTreeSet<usize>> {
-    let mut attached = BTreeMap::<_, BTreeSet<usize>>::new();
-    for (n, (route, attachments)) in routes.iter().zip(attachments).enumerate() {
-        for attachment in attachments {
-            if attachment.views(route.kind, gateways).into_iter().any(|view| route.unusable(view).is_some()) {
-                continue;
-            }
-            let Some(gateway) = attachment.gateway else { continue };
-            for listener in attachment.listeners.keys() {
-                attached.entry((gateway, *listener)).or_default().insert(n);
-            }
-        }
-    }
-    attached
-}
-
-/// The backends that the accepted routes of each Gateway refer to, and those of each Service of a mesh: the ancestors of
-/// policies ([TP-7]).
-fn uses<'u, 'r>(
-    routes: &'u [route::CheckedRoute<'r>],
-    attachments: &[Vec<attach::Attachment<'r>>],
-    gateways: &attach::Gateways<'r>,
-    input: &input::Input<'r>,
-) -> BTreeMap<policy::Ancestor, BTreeSet<&'u policy::Use>> {
-    let mut uses = BTreeMap::<_, BTreeSet<_>>::new();
-    for (route, attachments) in routes.iter().zip(attachments) {
-        for attachment in attachments.iter().filter(|attachment| attachment.refused.is_none()) {
-            let mut views = attachment.views(route.kind, gateways);
-            views.retain(|view| route.unusable(*view).is_none());
-            let used: BTreeSet<_> = views.iter().filter_map(|view| route.rules.get(view)).flat_map(|rules| &rules.uses).collect();
-            let ancestors: Vec<policy::Ancestor> = match attachment.gateway.and_then(|key| gateways.get(&key)) {
-                Some(gateway) => vec![(gateway.object.clone(), gateway.controller.into())],
-                None => {
-                    let controller = input.options.controller.as_deref().unwrap_or(class::DEFAULT_CONTROLLER);
-                    let services = attachment.frontends.iter().map(|(namespace, name, ..)| ObjectRef::new("", "Service", namespace, name));
-                    services.map(|service| (service, controller.into())).collect()
-                }
-            };
-            ancestors.into_iter().for_each(|ancestor| uses.entry(ancestor).or_default().extend(&used));
-        }
-    }
-    uses
+    let index = Index::new(resources);
+    let state = State::new(&Lookup { resources, options, index: &index });
+    let (status, diagnostics) = (state.status(), state.diagnostics(validate::validate(resources)));
+    Compiled { table: state.table, status, diagnostics }
 }

@@ -1,10 +1,7 @@
 //! The routes of the input, of all kinds.
 
-use std::collections::BTreeMap;
-
 use super::backend::{Backends, Referrer, View};
-use super::findings::{Findings, Problem};
-use super::input::Input;
+use super::findings::Findings;
 use super::listener::hostname_message;
 use super::rule::{self, CheckedRules, RuleContext};
 use crate::diagnostic::{Code, ObjectRef};
@@ -12,9 +9,9 @@ use crate::model::hostname::Hostname;
 use crate::model::namespace_of;
 use crate::model::pattern::Patterns;
 use crate::model::time::parse_timestamp;
-use crate::options::NameOrder;
+use crate::options::{NameOrder, Options};
 use crate::resource::meta::{DefaultScope, ObjectMeta, ParentReference};
-use crate::resource::{GATEWAY_GROUP, GrpcRoute, HttpRoute, TcpRoute, TlsRoute, UdpRoute};
+use crate::resource::{GATEWAY_GROUP, GrpcRoute, HttpRoute, Resources, TcpRoute, TlsRoute, UdpRoute};
 use crate::table::RouteKind;
 use crate::table::precedence::RouteRank;
 
@@ -29,18 +26,30 @@ pub(crate) struct CheckedRoute<'r> {
     pub(crate) use_default_gateways: bool,
     pub(crate) hostnames: Vec<Option<Hostname>>,
     pub(crate) rank: RouteRank,
-    /// Its rules, through each kind of parent that it has.
-    pub(crate) rules: BTreeMap<View, CheckedRules>,
     source: Source<'r>,
 }
 
+/// A route as written.
 #[derive(Clone, Copy, Debug)]
-enum Source<'r> {
+pub(crate) enum Source<'r> {
     Http(&'r HttpRoute),
     Grpc(&'r GrpcRoute),
     Tls(&'r TlsRoute),
     Tcp(&'r TcpRoute),
     Udp(&'r UdpRoute),
+}
+
+impl Source<'_> {
+    pub(crate) fn object_ref(&self) -> ObjectRef {
+        let (kind, metadata) = match self {
+            Self::Http(route) => (RouteKind::Http, &route.metadata),
+            Self::Grpc(route) => (RouteKind::Grpc, &route.metadata),
+            Self::Tls(route) => (RouteKind::Tls, &route.metadata),
+            Self::Tcp(route) => (RouteKind::Tcp, &route.metadata),
+            Self::Udp(route) => (RouteKind::Udp, &route.metadata),
+        };
+        ObjectRef::new(GATEWAY_GROUP, kind.as_str(), namespace_of(metadata), &metadata.name)
+    }
 }
 
 /// What the kinds of routes have in common.
@@ -52,26 +61,25 @@ struct Head<'r> {
     hostnames: &'r [String],
 }
 
-/// Reads every route but for its rules. The lists run in parallel, ordered by kind, namespace and name.
-pub(crate) fn check<'r>(input: &Input<'r>) -> (Vec<CheckedRoute<'r>>, Vec<Findings>) {
-    let mut sources = Vec::new();
-    sources.extend(by_name(&input.resources.http_routes, |r| &r.metadata).into_iter().map(Source::Http));
-    sources.extend(by_name(&input.resources.grpc_routes, |r| &r.metadata).into_iter().map(Source::Grpc));
-    sources.extend(by_name(&input.resources.tls_routes, |r| &r.metadata).into_iter().map(Source::Tls));
-    sources.extend(by_name(&input.resources.tcp_routes, |r| &r.metadata).into_iter().map(Source::Tcp));
-    sources.extend(by_name(&input.resources.udp_routes, |r| &r.metadata).into_iter().map(Source::Udp));
-    sources.into_iter().map(|source| one(source, input.options.name_order)).unzip()
+/// The routes of the input, ordered by kind, namespace and name.
+pub(crate) fn all(resources: &Resources) -> impl Iterator<Item = Source<'_>> {
+    let http = by_name(&resources.http_routes, |r| &r.metadata).into_iter().map(Source::Http);
+    let grpc = by_name(&resources.grpc_routes, |r| &r.metadata).into_iter().map(Source::Grpc);
+    let tls = by_name(&resources.tls_routes, |r| &r.metadata).into_iter().map(Source::Tls);
+    let tcp = by_name(&resources.tcp_routes, |r| &r.metadata).into_iter().map(Source::Tcp);
+    let udp = by_name(&resources.udp_routes, |r| &r.metadata).into_iter().map(Source::Udp);
+    http.chain(grpc).chain(tls).chain(tcp).chain(udp)
 }
 
 /// By namespace and name: no result depends on the order of the input.
 fn by_name<T>(list: &[T], metadata: impl Fn(&T) -> &ObjectMeta) -> Vec<&T> {
     let mut sorted: Vec<&T> = list.iter().collect();
-    let key = |object: &&T| {
-        let meta = metadata(object);
-        (namespace_of(meta).to_owned(), meta.name.clone())
+    let compare = |a: &T, b: &T| {
+        let (a, b) = (metadata(a), metadata(b));
+        (namespace_of(a), &a.name).cmp(&(namespace_of(b), &b.name))
     };
-    sorted.sort_by_cached_key(key);
-    sorted.dedup_by(|b, a| key(a) == key(b));
+    sorted.sort_by(|a, b| compare(a, b));
+    sorted.dedup_by(|b, a| compare(a, b).is_eq());
     sorted
 }
 
@@ -87,7 +95,8 @@ macro_rules! head {
     };
 }
 
-fn one(source: Source<'_>, order: NameOrder) -> (CheckedRoute<'_>, Findings) {
+/// Reads a route but for its rules.
+pub(crate) fn check(source: Source<'_>, order: NameOrder) -> (CheckedRoute<'_>, Findings) {
     let head = match source {
         Source::Http(route) => head!(RouteKind::Http, route, &route.spec.hostnames),
         Source::Grpc(route) => head!(RouteKind::Grpc, route, &route.spec.hostnames),
@@ -109,8 +118,7 @@ fn one(source: Source<'_>, order: NameOrder) -> (CheckedRoute<'_>, Findings) {
     });
     let rank = RouteRank::new(age.unwrap_or(i64::MAX), namespace, &metadata.name, order);
     let use_default_gateways = head.use_default_gateways == Some(&DefaultScope::All);
-    let rules = BTreeMap::new();
-    (CheckedRoute { kind, object, namespace, metadata, parents, use_default_gateways, hostnames, rank, rules, source }, findings)
+    (CheckedRoute { kind, object, namespace, metadata, parents, use_default_gateways, hostnames, rank, source }, findings)
 }
 
 /// Reads `spec.hostnames`: none means any; what is no hostname is ignored ([A-8]).
@@ -134,15 +142,15 @@ fn effective_hostnames(list: &[String], findings: &mut Findings) -> Vec<Option<H
 impl CheckedRoute<'_> {
     /// Reads the rules as they are through one kind of parent.
     pub(crate) fn check_rules(
-        &mut self,
+        &self,
         view: View,
-        backends: &mut Backends<'_, '_>,
+        backends: &mut Backends<'_>,
         patterns: &mut Patterns,
         findings: &mut Findings,
-        input: &Input<'_>,
-    ) {
+        options: &Options,
+    ) -> CheckedRules {
         let from = Referrer { kind: self.kind, namespace: self.namespace, name: &self.metadata.name, view };
-        let mut context = RuleContext { backends, patterns, findings, from, options: input.options };
+        let mut context = RuleContext { backends, patterns, findings, from, options };
         let mut rules = match self.source {
             Source::Http(route) => rule::http(route.spec.rules.as_deref(), &mut context),
             Source::Grpc(route) => rule::grpc(&route.spec.rules, &mut context),
@@ -151,20 +159,6 @@ impl CheckedRoute<'_> {
             Source::Udp(route) => rule::streams(&route.spec.rules, &mut context),
         };
         rules.uses = context.backends.take_uses();
-        self.rules.insert(view, rules);
-    }
-
-    /// Why no rule can be used through a kind of parent, if so ([S-22]).
-    pub(crate) fn unusable(&self, view: View) -> Option<Problem> {
-        let rules = self.rules.get(&view)?;
-        let (_, first) = match rules.invalid.first() {
-            Some(first) if rules.invalid.len() == rules.written => first,
-            // A GRPCRoute may be without rules ([U-27]).
-            None if rules.written == 0 && self.kind != RouteKind::Grpc => {
-                return Some(("UnsupportedValue", "spec.rules must have at least one rule".to_owned()));
-            }
-            _ => return None,
-        };
-        Some((first.reason, format!("{}: {}", first.path, first.message)))
+        rules
     }
 }

@@ -1,12 +1,14 @@
 //! From the rules of a route to valid rules ([S-20], [S-21]).
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::backend::{BackendRefParts, Backends, Referrer, parts};
 use super::filter::{self, Context, Level};
-use super::findings::{BadRef, Findings, Invalid};
+use super::findings::{BadRef, Findings, Invalid, Problem};
 use super::policy::Use;
 use super::{gate, matches, traffic};
+use crate::decision::Timeouts;
 use crate::diagnostic::Code;
 use crate::model::filter::Filters;
 use crate::model::matching::{HttpMatch, Matcher, PathMatch};
@@ -16,8 +18,8 @@ use crate::resource::grpc_route::GrpcRouteRule;
 use crate::resource::http_route::{HttpRouteFilter, HttpRouteRetry, HttpRouteRule, HttpRouteTimeouts};
 use crate::resource::l4_route::L4RouteRule;
 use crate::resource::session;
-use crate::table::BackendId;
 use crate::table::rule::{More, RuleData, Shares};
+use crate::table::{BackendId, RouteKind};
 
 /// A rule of the table under construction.
 #[derive(Debug)]
@@ -44,10 +46,25 @@ pub(crate) struct CheckedRules {
     pub(crate) uses: BTreeSet<Use>,
 }
 
+impl CheckedRules {
+    /// Why no rule can be used, if so ([S-22]).
+    pub(crate) fn unusable(&self, kind: RouteKind) -> Option<Problem> {
+        let (_, first) = match self.invalid.first() {
+            Some(first) if self.invalid.len() == self.written => first,
+            // A GRPCRoute may be without rules ([U-27]).
+            None if self.written == 0 && kind != RouteKind::Grpc => {
+                return Some(("UnsupportedValue", "spec.rules must have at least one rule".to_owned()));
+            }
+            _ => return None,
+        };
+        Some((first.reason, format!("{}: {}", first.path, first.message)))
+    }
+}
+
 /// What translating the rules of one route needs.
 #[derive(Debug)]
-pub(crate) struct RuleContext<'c, 'i, 'r> {
-    pub(crate) backends: &'c mut Backends<'i, 'r>,
+pub(crate) struct RuleContext<'c, 'i> {
+    pub(crate) backends: &'c mut Backends<'i>,
     pub(crate) patterns: &'c mut Patterns,
     pub(crate) findings: &'c mut Findings,
     pub(crate) from: Referrer<'c>,
@@ -57,15 +74,15 @@ pub(crate) struct RuleContext<'c, 'i, 'r> {
 /// The parts of a rule that both kinds of route have.
 struct Parts<'a> {
     name: Option<&'a str>,
-    filters: Vec<HttpRouteFilter>,
-    backends: Vec<(BackendRefParts<'a>, Option<i32>, Vec<HttpRouteFilter>)>,
+    filters: Cow<'a, [HttpRouteFilter]>,
+    backends: Vec<(BackendRefParts<'a>, Option<i32>, Cow<'a, [HttpRouteFilter]>)>,
     session: Option<&'a session::SessionPersistence>,
     timeouts: Option<&'a HttpRouteTimeouts>,
     retry: Option<&'a HttpRouteRetry>,
 }
 
 /// The rules of an HTTPRoute; absent ones are one rule that matches everything ([R-5]).
-pub(crate) fn http(rules: Option<&[HttpRouteRule]>, context: &mut RuleContext<'_, '_, '_>) -> CheckedRules {
+pub(crate) fn http(rules: Option<&[HttpRouteRule]>, context: &mut RuleContext<'_, '_>) -> CheckedRules {
     let default = [HttpRouteRule::default()];
     let rules = rules.unwrap_or(&default);
     let mut checked = CheckedRules { written: rules.len(), ..CheckedRules::default() };
@@ -78,8 +95,8 @@ pub(crate) fn http(rules: Option<&[HttpRouteRule]>, context: &mut RuleContext<'_
         let one_prefix = matches!(matchers.as_deref(), Ok([HttpMatch { path: PathMatch::Prefix(_), .. }]));
         let parts = Parts {
             name: rule.name.as_deref(),
-            filters: rule.filters.clone(),
-            backends: rule.backend_refs.iter().map(|b| (parts!(b), b.weight, b.filters.clone())).collect(),
+            filters: Cow::Borrowed(&rule.filters),
+            backends: rule.backend_refs.iter().map(|b| (parts!(b), b.weight, Cow::Borrowed(&*b.filters))).collect(),
             session: rule.session_persistence.as_ref(),
             timeouts: rule.timeouts.as_ref(),
             retry: rule.retry.as_ref(),
@@ -92,7 +109,7 @@ pub(crate) fn http(rules: Option<&[HttpRouteRule]>, context: &mut RuleContext<'_
 }
 
 /// The rules of a GRPCRoute.
-pub(crate) fn grpc(rules: &[GrpcRouteRule], context: &mut RuleContext<'_, '_, '_>) -> CheckedRules {
+pub(crate) fn grpc(rules: &[GrpcRouteRule], context: &mut RuleContext<'_, '_>) -> CheckedRules {
     let mut checked = CheckedRules { written: rules.len(), ..CheckedRules::default() };
     for (n, rule) in rules.iter().enumerate() {
         let path = format!("spec.rules[{n}]");
@@ -102,8 +119,8 @@ pub(crate) fn grpc(rules: &[GrpcRouteRule], context: &mut RuleContext<'_, '_, '_
         };
         let parts = Parts {
             name: rule.name.as_deref(),
-            filters: filter::of_grpc(&rule.filters),
-            backends: rule.backend_refs.iter().map(|b| (parts!(b), b.weight, filter::of_grpc(&b.filters))).collect(),
+            filters: filter::of_grpc(&rule.filters).into(),
+            backends: rule.backend_refs.iter().map(|b| (parts!(b), b.weight, filter::of_grpc(&b.filters).into())).collect(),
             session: rule.session_persistence.as_ref(),
             timeouts: None,
             retry: None,
@@ -117,14 +134,14 @@ pub(crate) fn grpc(rules: &[GrpcRouteRule], context: &mut RuleContext<'_, '_, '_
 
 /// The rule of a TLSRoute, TCPRoute or UDPRoute: there is exactly one, and further ones of older versions are
 /// left out ([T-1], [T-6], [R-2]).
-pub(crate) fn streams(rules: &[L4RouteRule], context: &mut RuleContext<'_, '_, '_>) -> CheckedRules {
+pub(crate) fn streams(rules: &[L4RouteRule], context: &mut RuleContext<'_, '_>) -> CheckedRules {
     let mut checked = CheckedRules { written: rules.len(), ..CheckedRules::default() };
     for (n, rule) in rules.iter().enumerate() {
         let path = format!("spec.rules[{n}]");
         let parts = Parts {
             name: rule.name.as_deref(),
-            filters: Vec::new(),
-            backends: rule.backend_refs.iter().map(|b| (parts!(b), b.weight, Vec::new())).collect(),
+            filters: Cow::default(),
+            backends: rule.backend_refs.iter().map(|b| (parts!(b), b.weight, Cow::default())).collect(),
             session: None,
             timeouts: None,
             retry: None,
@@ -148,7 +165,7 @@ fn one_rule(
     one_prefix: bool,
     path: &str,
     checked: &mut CheckedRules,
-    context: &mut RuleContext<'_, '_, '_>,
+    context: &mut RuleContext<'_, '_>,
 ) {
     let before = checked.refs.len();
     let data = rule_data(parts, one_prefix, path, &mut checked.refs, context);
@@ -177,7 +194,7 @@ fn one_rule(
 }
 
 /// The references of a rule that do not resolve, whatever else is wrong with it.
-fn references(parts: &Parts<'_>, path: &str, refs: &mut Vec<BadRef>, context: &mut RuleContext<'_, '_, '_>) {
+fn references(parts: &Parts<'_>, path: &str, refs: &mut Vec<BadRef>, context: &mut RuleContext<'_, '_>) {
     let mut resolve = |to: BackendRefParts<'_>, at: &str, consequence: &str| {
         if let Err(bad) = context.backends.resolve(context.from, to, at, context.findings) {
             bad.report(context.findings, consequence);
@@ -203,11 +220,11 @@ fn rule_data(
     one_prefix: bool,
     path: &str,
     refs: &mut Vec<BadRef>,
-    context: &mut RuleContext<'_, '_, '_>,
+    context: &mut RuleContext<'_, '_>,
 ) -> Result<RuleData, Invalid> {
     let mut filters =
         Context { backends: context.backends, findings: context.findings, refs, from: context.from, options: context.options, one_prefix };
-    let of_rule = filter::filters(&parts.filters, Level::Rule, &format!("{path}.filters"), &mut filters)?;
+    let of_rule = filter::filters(&parts.filters, Level::Rule, format_args!("{path}.filters"), &mut filters)?;
     let mut shares: Vec<(u32, Option<BackendId>, Filters)> = Vec::with_capacity(parts.backends.len());
     for (n, (reference, weight, list)) in parts.backends.iter().enumerate() {
         let at = format!("{path}.backendRefs[{n}]");
@@ -215,7 +232,7 @@ fn rule_data(
         let Some(weight) = u32::try_from(weight).ok().filter(|weight| *weight <= 1_000_000) else {
             return Err(Invalid::value(Code::InvalidValue, format!("{at}.weight"), format!("weight {weight} is not from 0 to 1000000")));
         };
-        let of_backend = filter::filters(list, Level::Backend, &format!("{at}.filters"), &mut filters)?;
+        let of_backend = filter::filters(list, Level::Backend, format_args!("{at}.filters"), &mut filters)?;
         let backend = match filters.backends.resolve(filters.from, *reference, &at, filters.findings) {
             Ok(backend) => Some(backend),
             Err(bad) => {
@@ -227,7 +244,7 @@ fn rule_data(
         shares.push((weight, backend, of_backend));
     }
     let of_backends: Vec<&Filters> = shares.iter().map(|(_, _, filters)| filters).collect();
-    filter::check_rule(&of_rule, &of_backends, &format!("{path}.filters"))?;
+    filter::check_rule(&of_rule, &of_backends, format_args!("{path}.filters"))?;
     let session = parts.session.map(|field| {
         let index = path.to_owned();
         let owner = [context.from.kind.as_str(), context.from.namespace, context.from.name, parts.name.unwrap_or(&index)];
@@ -235,7 +252,10 @@ fn rule_data(
     });
     let session = session.transpose()?;
     let more = More {
-        timeouts: traffic::timeouts(parts.timeouts, &format!("{path}.timeouts"))?,
+        timeouts: match parts.timeouts {
+            None => Timeouts::default(),
+            written => traffic::timeouts(written, &format!("{path}.timeouts"))?,
+        },
         retry: parts.retry.map(|retry| traffic::retry(retry, &format!("{path}.retry"))).transpose()?,
         session,
         fail_closed: false,

@@ -1,26 +1,21 @@
 //! The status of routes ([S-9] to [S-13], [S-20]).
 
-use super::attach::{Attachment, Gateways};
-use super::class::DEFAULT_CONTROLLER;
+use super::class;
 use super::findings::{BadRef, Invalid, condition};
-use super::input::Input;
-use super::route::CheckedRoute;
+use super::gateway::Gateways;
+use super::kept::KeptRoute;
+use crate::options::Options;
 use crate::resource::GATEWAY_GROUP;
 use crate::resource::meta::ParentReference;
 use crate::resource::status::{RouteParentStatus, RouteStatus};
 
 /// `status`, one entry per parent that this controller manages.
-pub(crate) fn of_route<'r>(
-    route: &CheckedRoute<'r>,
-    attachments: &[Attachment<'r>],
-    gateways: &Gateways<'r>,
-    input: &Input<'r>,
-) -> RouteStatus {
-    let generation = route.metadata.generation;
-    let parents = attachments.iter().map(|attachment| {
+pub(crate) fn of_route(route: &KeptRoute, gateways: &Gateways, options: &Options) -> RouteStatus {
+    let generation = route.generation;
+    let parents = route.attachments.iter().map(|attachment| {
         let views = attachment.views(route.kind, gateways);
         let rules = || views.iter().filter_map(|view| route.rules.get(view));
-        let unusable = views.iter().find_map(|view| route.unusable(*view));
+        let unusable = rules().find_map(|rules| rules.unusable(route.kind));
         let refused = attachment.refused.as_ref().or(unusable.as_ref());
         let accepted = match refused {
             Some((reason, message)) => condition("Accepted", false, reason, message.clone(), generation),
@@ -43,8 +38,8 @@ pub(crate) fn of_route<'r>(
             let message = format!("Dropped Rule {}", dropped.join(", "));
             conditions.push(condition("PartiallyInvalid", true, "UnsupportedValue", message, generation));
         }
-        let of_gateway = attachment.gateway.and_then(|key| gateways.get(&key)).map(|gateway| gateway.controller);
-        let controller = of_gateway.or(input.options.controller.as_deref()).unwrap_or(DEFAULT_CONTROLLER);
+        let of_gateway = attachment.gateway.and_then(|place| gateways.get(place)).map(|gateway| &*gateway.controller);
+        let controller = of_gateway.unwrap_or_else(|| class::controller(options));
         RouteParentStatus {
             parent_ref: ParentReference {
                 group: Some(attachment.parent.group.clone().unwrap_or_else(|| GATEWAY_GROUP.into())),

@@ -102,7 +102,7 @@ fn has_pem(secret: &Secret, member: &str) -> bool {
 }
 
 fn permit(owner: Owner<'_>, (group, kind, namespace, name): (&str, &str, &str, &str), input: &Input<'_>) -> Result<(), Problem> {
-    let permitted = input.grants.permit(&Reference {
+    let permitted = input.lookup.index.grants.permit(&Reference {
         from_group: GATEWAY_GROUP,
         from_kind: owner.kind,
         from_namespace: owner.namespace,

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ObjectStatus;
 use super::findings::{Findings, RefProblem, condition};
 use super::input::Input;
-use super::policy::{self, Ancestor, Use};
+use super::policy::{self, Situation};
+use super::uses::Ancestor;
 use crate::diagnostic::{Code, ObjectRef};
 use crate::model::grant::Reference;
 use crate::model::hostname::Hostname;
 use crate::model::namespace_of;
 use crate::options::EndpointAddresses;
-use crate::resource::backend::{XBackendProtocol, XBackendStatus, XBackendTls, XBackendTlsMode, XBackendType};
+use crate::resource::backend::{XBackendParentStatus, XBackendProtocol, XBackendStatus, XBackendTls, XBackendTlsMode, XBackendType};
 use crate::resource::{GATEWAY_X_GROUP, XBackend};
 use crate::table::{BackendProtocol, BackendTls, RouteKind};
 
@@ -19,25 +19,26 @@ use crate::table::{BackendProtocol, BackendTls, RouteKind};
 const LIMIT: usize = 32;
 
 /// The XBackends of the input.
-#[derive(Debug)]
-pub(crate) struct XBackends<'r> {
-    by_name: BTreeMap<ObjectRef, Checked<'r>>,
+#[derive(Debug, Default)]
+pub(crate) struct XBackends {
+    by_name: BTreeMap<ObjectRef, Checked>,
 }
 
 /// Why a reference to an XBackend is invalid.
 type Problem = (RefProblem, String);
 
 #[derive(Debug)]
-struct Checked<'r> {
-    resource: &'r XBackend,
+struct Checked {
+    protocol: Option<XBackendProtocol>,
+    generation: Option<i64>,
     port: Option<u16>,
     /// Host and TLS, or what is wrong.
     value: Result<(Box<str>, Option<BackendTls>), Problem>,
     findings: Findings,
 }
 
-impl<'r> XBackends<'r> {
-    pub(crate) fn new(input: &Input<'r>) -> Self {
+impl XBackends {
+    pub(crate) fn new(input: &Input<'_>) -> Self {
         let mut by_name = BTreeMap::new();
         for resource in &input.resources.backends {
             let object = ObjectRef::of_meta(GATEWAY_X_GROUP, "XBackend", &resource.metadata);
@@ -47,7 +48,8 @@ impl<'r> XBackends<'r> {
                 (problem, format!("{path}: {message}"))
             });
             let port = u16::try_from(resource.spec.port.port).ok().filter(|port| *port > 0);
-            by_name.entry(object).or_insert(Checked { resource, port, value, findings });
+            let (protocol, generation) = (resource.spec.protocol.clone(), resource.metadata.generation);
+            by_name.entry(object).or_insert(Checked { protocol, generation, port, value, findings });
         }
         Self { by_name }
     }
@@ -67,37 +69,44 @@ impl<'r> XBackends<'r> {
             return Err((RefProblem::BackendNotFound, format!("{object} does not exist")));
         };
         let (host, tls) = checked.value.as_ref().map_err(|(problem, message)| (*problem, format!("{object}: {message}")))?;
-        let protocol = protocol(checked.resource.spec.protocol.as_ref(), speaks)
+        let protocol = protocol(checked.protocol.as_ref(), speaks)
             .map_err(|found| (RefProblem::UnsupportedProtocol, format!("protocol `{found}` of {object} cannot serve this route")))?;
         Ok((protocol, tls.clone(), host.clone()))
     }
 
-    /// The status: one entry for each Gateway that uses it.
-    pub(crate) fn report<'u>(&self, uses: impl IntoIterator<Item = (&'u Ancestor, &'u Use)>) -> Vec<ObjectStatus<XBackendStatus>> {
-        let mut parents: BTreeMap<&ObjectRef, BTreeSet<&Ancestor>> = BTreeMap::new();
-        for (ancestor, used) in uses {
-            parents.entry(&used.object).or_default().insert(ancestor);
-        }
-        let used = self.by_name.iter().filter_map(|(object, checked)| Some((object, checked, parents.get(object)?)));
-        let status = used.map(|(object, checked, parents)| {
-            let generation = checked.resource.metadata.generation;
-            let accepted = match &checked.value {
-                Ok(_) => condition("Accepted", true, "Accepted", "", generation),
-                Err((_, message)) => condition("Accepted", false, "Invalid", message.clone(), generation),
-            };
-            let entry = |(parent, controller): &&Ancestor| crate::resource::backend::XBackendParentStatus {
-                parent_ref: policy::ancestor(parent),
-                controller_name: controller.to_string(),
-                conditions: vec![accepted.clone()],
-            };
-            ObjectStatus { object: object.clone(), status: XBackendStatus { parents: parents.iter().take(LIMIT).map(entry).collect() } }
-        });
-        status.collect()
+    /// The status of those of these objects, or of all: one entry for each Gateway that uses it.
+    pub(crate) fn report(
+        &self,
+        named: Option<&BTreeSet<ObjectRef>>,
+        situation: &Situation<'_>,
+    ) -> Vec<(ObjectRef, Option<XBackendStatus>)> {
+        let list: Vec<(&ObjectRef, &Checked)> = match named {
+            None => self.by_name.iter().collect(),
+            Some(objects) => objects.iter().filter_map(|object| self.by_name.get_key_value(object)).collect(),
+        };
+        list.into_iter().map(|(object, checked)| (object.clone(), status(object, checked, situation))).collect()
     }
 
-    pub(crate) fn into_findings(self) -> impl Iterator<Item = Findings> {
-        self.by_name.into_values().map(|checked| checked.findings)
+    /// What was found.
+    pub(crate) fn findings(&mut self) -> Vec<Findings> {
+        let all = self.by_name.iter_mut();
+        all.map(|(object, checked)| Findings { object: object.clone(), list: std::mem::take(&mut checked.findings.list) }).collect()
     }
+}
+
+fn status(object: &ObjectRef, checked: &Checked, situation: &Situation<'_>) -> Option<XBackendStatus> {
+    let parents: BTreeSet<&Ancestor> = situation.uses.of(object).map(|(ancestor, _)| ancestor).collect();
+    let accepted = match &checked.value {
+        Ok(_) => condition("Accepted", true, "Accepted", "", checked.generation),
+        Err((_, message)) => condition("Accepted", false, "Invalid", message.clone(), checked.generation),
+    };
+    let entry = |(parent, controller): (&ObjectRef, &str)| XBackendParentStatus {
+        parent_ref: policy::ancestor(parent),
+        controller_name: controller.to_owned(),
+        conditions: vec![accepted.clone()],
+    };
+    let names = parents.iter().filter_map(|ancestor| ancestor.names(situation.gateways, situation.controller));
+    (!parents.is_empty()).then(|| XBackendStatus { parents: names.take(LIMIT).map(entry).collect() })
 }
 
 /// Problem, field path and message.
@@ -166,7 +175,7 @@ fn tls_settings(tls: &XBackendTls, namespace: &str, input: &Input<'_>, findings:
     if let Some(reference) = &tls.client_certificate_ref {
         let (group, kind) = (reference.group.as_deref().unwrap_or(""), reference.kind.as_deref().unwrap_or("Secret"));
         let to_namespace = reference.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or(namespace);
-        let permitted = input.grants.permit(&Reference {
+        let permitted = input.lookup.index.grants.permit(&Reference {
             from_group: GATEWAY_X_GROUP,
             from_kind: "XBackend",
             from_namespace: namespace,

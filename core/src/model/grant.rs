@@ -1,11 +1,14 @@
 //! ReferenceGrants: who may refer into which namespace ([RG-2]).
 
-use crate::resource::ReferenceGrant;
+use std::collections::BTreeMap;
 
-/// All grants of the input.
-#[derive(Debug)]
-pub(crate) struct Grants<'r> {
-    grants: Vec<(&'r str, &'r ReferenceGrant)>,
+use crate::resource::ReferenceGrant;
+use crate::resource::reference_grant::{ReferenceGrantFrom, ReferenceGrantSpec, ReferenceGrantTo};
+
+/// All grants of the input, by namespace.
+#[derive(Debug, Default)]
+pub(crate) struct Grants {
+    by_namespace: BTreeMap<Box<str>, Vec<ReferenceGrantSpec>>,
 }
 
 /// One reference from an object to another.
@@ -20,24 +23,24 @@ pub(crate) struct Reference<'a> {
     pub(crate) to_name: &'a str,
 }
 
-impl<'r> Grants<'r> {
-    pub(crate) fn new(grants: &'r [ReferenceGrant]) -> Self {
-        Self { grants: grants.iter().map(|g| (super::namespace_of(&g.metadata), g)).collect() }
+impl Grants {
+    pub(crate) fn new(grants: &[ReferenceGrant]) -> Self {
+        let mut by_namespace = BTreeMap::<Box<str>, Vec<_>>::new();
+        for grant in grants {
+            by_namespace.entry(super::namespace_of(&grant.metadata).into()).or_default().push(grant.spec.clone());
+        }
+        Self { by_namespace }
     }
 
     /// Whether the reference stays in its namespace or a grant permits it. The one place that decides it, for
     /// every kind of reference ([R-K2]).
     pub(crate) fn permit(&self, r: &Reference<'_>) -> bool {
-        r.from_namespace == r.to_namespace
-            || self.grants.iter().any(|(namespace, grant)| {
-                let from = |f: &crate::resource::reference_grant::ReferenceGrantFrom| {
-                    f.group == r.from_group && f.kind == r.from_kind && f.namespace == r.from_namespace
-                };
-                let to = |t: &crate::resource::reference_grant::ReferenceGrantTo| {
-                    // An empty name is no wildcard: the API server refuses it, and a permission is not guessed.
-                    t.group == r.to_group && t.kind == r.to_kind && t.name.as_deref().is_none_or(|name| name == r.to_name)
-                };
-                *namespace == r.to_namespace && grant.spec.from.iter().any(from) && grant.spec.to.iter().any(to)
-            })
+        let from = |f: &ReferenceGrantFrom| f.group == r.from_group && f.kind == r.from_kind && f.namespace == r.from_namespace;
+        let to = |t: &ReferenceGrantTo| {
+            // An empty name is no wildcard: the API server refuses it, and a permission is not guessed.
+            t.group == r.to_group && t.kind == r.to_kind && t.name.as_deref().is_none_or(|name| name == r.to_name)
+        };
+        let permits = |grant: &ReferenceGrantSpec| grant.from.iter().any(from) && grant.to.iter().any(to);
+        r.from_namespace == r.to_namespace || self.by_namespace.get(r.to_namespace).is_some_and(|grants| grants.iter().any(permits))
     }
 }

@@ -26,6 +26,9 @@ const NEST_LIMIT: u32 = 50;
 pub(crate) struct Patterns {
     known: BTreeMap<(Box<str>, &'static str), Result<Pattern, String>>,
     bytes: usize,
+    failures: usize,
+    /// Some expression was refused for the sake of all together.
+    is_full: bool,
 }
 
 impl Patterns {
@@ -43,13 +46,30 @@ impl Patterns {
         if let Ok(compiled) = &pattern {
             let bytes = self.bytes.saturating_add(compiled.0.automaton.len());
             if bytes > TABLE_LIMIT {
+                self.is_full = true;
                 pattern = Err(format!("the regular expressions of the table together need more than {TABLE_LIMIT} bytes"));
             } else {
                 self.bytes = bytes;
             }
         }
+        if pattern.is_err() {
+            self.failures = self.failures.saturating_add(1);
+        }
         self.known.insert(key, pattern.clone());
         pattern
+    }
+
+    /// Whether some expression was refused for the sake of all together: which one depends on their order.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Forgets expressions that cannot be compiled, of which there is no bound.
+    pub(crate) fn forget_failures(&mut self) {
+        if self.failures > 0 {
+            self.known.retain(|_, pattern| pattern.is_ok());
+            self.failures = 0;
+        }
     }
 }
 

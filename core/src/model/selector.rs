@@ -7,25 +7,25 @@ use crate::resource::gateway::{FromNamespaces, RouteNamespaces};
 use crate::resource::meta::{LabelSelector, LabelSelectorOperator, LabelSelectorRequirement};
 
 /// Labels of the namespaces of the input.
-#[derive(Debug)]
-pub(crate) struct NamespaceLabels<'r> {
-    labels: BTreeMap<&'r str, &'r BTreeMap<String, String>>,
+#[derive(Debug, Default)]
+pub(crate) struct NamespaceLabels {
+    labels: BTreeMap<Box<str>, BTreeMap<String, String>>,
 }
 
-impl<'r> NamespaceLabels<'r> {
-    pub(crate) fn new(namespaces: &'r [Namespace]) -> Self {
-        Self { labels: namespaces.iter().map(|n| (n.metadata.name.as_str(), &n.metadata.labels)).collect() }
+impl NamespaceLabels {
+    pub(crate) fn new(namespaces: &[Namespace]) -> Self {
+        Self { labels: namespaces.iter().map(|n| (n.metadata.name.as_str().into(), n.metadata.labels.clone())).collect() }
     }
 
     /// The value of a label; every cluster sets `kubernetes.io/metadata.name`.
-    fn label(&self, namespace: &'r str, key: &str) -> Option<&'r str> {
+    fn label<'l>(&'l self, namespace: &'l str, key: &str) -> Option<&'l str> {
         if key == "kubernetes.io/metadata.name" {
             return Some(namespace);
         }
         self.labels.get(namespace)?.get(key).map(String::as_str)
     }
 
-    fn selected(&self, namespace: &'r str, selector: &LabelSelector) -> bool {
+    fn selected(&self, namespace: &str, selector: &LabelSelector) -> bool {
         let requirement = |r: &LabelSelectorRequirement| {
             let label = self.label(namespace, &r.key);
             let listed = label.is_some_and(|value| r.values.iter().any(|v| v == value));
@@ -78,7 +78,7 @@ impl AllowedNamespaces {
     }
 
     /// Whether objects of `namespace` are let in by an object in `own`.
-    pub(crate) fn allow<'r>(&self, own: &str, namespace: &'r str, labels: &NamespaceLabels<'r>) -> bool {
+    pub(crate) fn allow(&self, own: &str, namespace: &str, labels: &NamespaceLabels) -> bool {
         match self {
             Self::All => true,
             Self::Same => own == namespace,

@@ -73,6 +73,63 @@ macro_rules! kinds {
                 self.versions.append(&mut other.versions);
             }
 
+            /// Every object.
+            pub fn into_objects(self) -> impl Iterator<Item = Object> {
+                std::iter::empty()$(.chain(self.$field.into_iter().map(Object::$variant)))+
+            }
+
+            /// Every object by name, with its place in its list.
+            pub(crate) fn places(&self) -> impl Iterator<Item = (ObjectRef, usize)> {
+                std::iter::empty()$(.chain(
+                    self.$field.iter().enumerate().map(|(place, o)| (ObjectRef::of_meta($group, $kind, &o.metadata), place)),
+                ))+
+            }
+
+            /// Whether the object at this place of its list is this one.
+            pub(crate) fn is_at(&self, place: usize, object: &Object) -> bool {
+                match object { $(Object::$variant(o) => self.$field.get(place) == Some(o),)+ }
+            }
+
+            /// Puts an object at a place of its list, or at the end; gives the place.
+            pub(crate) fn put(&mut self, place: Option<usize>, object: Object) -> usize {
+                match object { $(Object::$variant(o) => put(&mut self.$field, place, o),)+ }
+            }
+
+            /// Takes the object at a place of the list of its kind away. The last one of the list takes its place.
+            pub(crate) fn swap_remove(&mut self, object: &ObjectRef, place: usize) -> Option<Object> {
+                $(if &*object.group == $group && &*object.kind == $kind {
+                    let list = &mut self.$field;
+                    return (place < list.len()).then(|| Object::$variant(list.swap_remove(place)));
+                })+
+                None
+            }
+
+            /// The number of objects of the same kind.
+            pub(crate) fn count(&self, kind: &ObjectRef) -> usize {
+                $(if &*kind.group == $group && &*kind.kind == $kind { return self.$field.len(); })+
+                0
+            }
+
+            /// The object at a place of the list of a kind, by name.
+            pub(crate) fn name_at(&self, kind: &ObjectRef, place: usize) -> Option<ObjectRef> {
+                $(if &*kind.group == $group && &*kind.kind == $kind {
+                    return self.$field.get(place).map(|o| ObjectRef::of_meta($group, $kind, &o.metadata));
+                })+
+                None
+            }
+
+            /// The object at a place of its list, alone.
+            pub(crate) fn alone(&self, object: &ObjectRef, place: usize) -> Resources {
+                let mut alone = Resources::default();
+                $(if &*object.group == $group && &*object.kind == $kind {
+                    alone.$field.extend(self.$field.get(place).cloned());
+                })+
+                if let Some((object, version)) = self.versions.get_key_value(object) {
+                    alone.versions.insert(object.clone(), version.clone());
+                }
+                alone
+            }
+
             /// Whether an object is written in this version.
             pub(crate) fn is_version(&self, group: &str, kind: &str, metadata: &meta::ObjectMeta, version: &str) -> bool {
                 !self.versions.is_empty()
@@ -94,6 +151,19 @@ macro_rules! kinds {
             fn from(o: $variant) -> Self { Self::$variant(o) }
         })+
     };
+}
+
+fn put<T>(list: &mut Vec<T>, place: Option<usize>, object: T) -> usize {
+    match place.and_then(|place| Some((place, list.get_mut(place)?))) {
+        Some((place, slot)) => {
+            *slot = object;
+            place
+        }
+        None => {
+            list.push(object);
+            list.len().saturating_sub(1)
+        }
+    }
 }
 
 kinds! {

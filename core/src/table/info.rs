@@ -176,6 +176,9 @@ pub enum RouteKind {
 }
 
 impl RouteKind {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 5] = [Self::Http, Self::Grpc, Self::Tls, Self::Tcp, Self::Udp];
+
     /// The feature of the kind ([R-1]).
     pub(crate) const fn feature(self) -> Feature {
         match self {

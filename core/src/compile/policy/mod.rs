@@ -6,9 +6,9 @@
 mod status;
 mod tls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use status::{Ancestor, ancestor};
+pub(crate) use status::{Reported, Situation, ancestor};
 pub(crate) use tls::validation;
 
 use super::findings::{Findings, Invalid};
@@ -41,10 +41,10 @@ pub(crate) struct Use {
 type Target = (ObjectRef, Option<Box<str>>);
 
 /// The policies of the input.
-#[derive(Debug)]
-pub(crate) struct Policies<'r> {
-    tls: Kind<'r, BackendTls>,
-    traffic: Kind<'r, Traffic>,
+#[derive(Debug, Default)]
+pub(crate) struct Policies {
+    tls: Kind<BackendTls>,
+    traffic: Kind<Traffic>,
 }
 
 /// What an XBackendTrafficPolicy asks for; the name of a session is made for each backend.
@@ -56,18 +56,27 @@ struct Traffic {
 
 /// The policies of one kind.
 #[derive(Debug)]
-struct Kind<'r, V> {
+struct Kind<V> {
     /// Oldest first.
-    list: Vec<Policy<'r, V>>,
+    list: Vec<Policy<V>>,
     /// The policy that wins each target.
     winners: BTreeMap<Target, usize>,
+    /// The policies that name an object, whether they attach or not.
+    naming: BTreeMap<ObjectRef, BTreeSet<usize>>,
+}
+
+impl<V> Default for Kind<V> {
+    fn default() -> Self {
+        Self { list: Vec::new(), winners: BTreeMap::new(), naming: BTreeMap::new() }
+    }
 }
 
 /// One policy.
 #[derive(Debug)]
-struct Policy<'r, V> {
+struct Policy<V> {
     object: ObjectRef,
-    metadata: &'r ObjectMeta,
+    age: i64,
+    generation: Option<i64>,
     /// What it asks for, or reason and message of `Accepted=False`.
     value: Result<V, (&'static str, String)>,
     /// Reason and message of `ResolvedRefs=False`; `None` for a kind without references.
@@ -84,8 +93,8 @@ enum Outcome {
     Refused(&'static str, String),
 }
 
-impl<'r> Policies<'r> {
-    pub(crate) fn new(input: &Input<'r>) -> Self {
+impl Policies {
+    pub(crate) fn new(input: &Input<'_>) -> Self {
         let mut tls = Vec::new();
         for policy in &input.resources.backend_tls_policies {
             let object = ObjectRef::of_meta(GATEWAY_GROUP, "BackendTLSPolicy", &policy.metadata);
@@ -97,7 +106,8 @@ impl<'r> Policies<'r> {
                 (object, section.map(Into::into))
             });
             let targets = targets.map(|target| (tls_target(&target, input), target)).map(|(outcome, target)| (target, outcome)).collect();
-            tls.push(Policy { object, metadata: &policy.metadata, value, resolved: Some(resolved), targets, findings });
+            let (age, generation) = (age(&policy.metadata), policy.metadata.generation);
+            tls.push(Policy { object, age, generation, value, resolved: Some(resolved), targets, findings });
         }
         let mut traffic = Vec::new();
         for policy in &input.resources.backend_traffic_policies {
@@ -112,7 +122,8 @@ impl<'r> Policies<'r> {
                 let outcome = traffic_target(&target, input);
                 (target, outcome)
             });
-            traffic.push(Policy { object, metadata: &policy.metadata, value, resolved: None, targets: targets.collect(), findings });
+            let (age, generation) = (age(&policy.metadata), policy.metadata.generation);
+            traffic.push(Policy { object, age, generation, value, resolved: None, targets: targets.collect(), findings });
         }
         Self { tls: Kind::new(tls), traffic: Kind::new(traffic) }
     }
@@ -158,19 +169,27 @@ impl<'r> Policies<'r> {
     }
 
     /// The findings about the policies.
-    pub(crate) fn into_findings(self) -> impl Iterator<Item = Findings> {
-        let tls = self.tls.list.into_iter().map(Policy::into_findings);
-        tls.chain(self.traffic.list.into_iter().map(Policy::into_findings))
+    pub(crate) fn findings(&mut self) -> Vec<Findings> {
+        let of_tls = self.tls.list.iter_mut().map(|policy| &mut policy.findings);
+        let all = of_tls.chain(self.traffic.list.iter_mut().map(|policy| &mut policy.findings));
+        all.map(|findings| Findings { object: findings.object.clone(), list: std::mem::take(&mut findings.list) }).collect()
+    }
+
+    /// Whether a policy names an object.
+    pub(crate) fn name(&self, object: &ObjectRef) -> bool {
+        self.tls.naming.contains_key(object) || self.traffic.naming.contains_key(object)
+    }
+
+    /// Whether a policy names a Service of this namespace, or this one.
+    pub(crate) fn name_service(&self, namespace: &str, name: Option<&str>) -> bool {
+        self.tls.names_service(namespace, name) || self.traffic.names_service(namespace, name)
     }
 }
 
-impl<'r, V> Kind<'r, V> {
+impl<V> Kind<V> {
     /// Gives each target to the oldest policy ([TP-2], [P-4]).
-    fn new(mut list: Vec<Policy<'r, V>>) -> Self {
-        list.sort_by_cached_key(|policy| {
-            let age = policy.metadata.creation_timestamp.as_deref().and_then(parse_timestamp).unwrap_or(i64::MAX);
-            (age, format!("{}/{}", policy.object.namespace, policy.object.name))
-        });
+    fn new(mut list: Vec<Policy<V>>) -> Self {
+        list.sort_by_cached_key(|policy| (policy.age, format!("{}/{}", policy.object.namespace, policy.object.name)));
         list.dedup_by(|b, a| a.object == b.object);
         let mut winners: BTreeMap<Target, usize> = BTreeMap::new();
         let mut names = Vec::with_capacity(list.len());
@@ -190,39 +209,54 @@ impl<'r, V> Kind<'r, V> {
             }
             names.push(policy.object.clone());
         }
-        Self { list, winners }
+        let mut naming = BTreeMap::<_, BTreeSet<_>>::new();
+        for (n, policy) in list.iter().enumerate() {
+            for ((object, _), _) in &policy.targets {
+                naming.entry(object.clone()).or_default().insert(n);
+            }
+        }
+        Self { list, winners, naming }
     }
 
-    fn winner(&self, target: &Target) -> Option<&Policy<'r, V>> {
+    fn winner(&self, target: &Target) -> Option<&Policy<V>> {
         self.winners.get(target).and_then(|n| self.list.get(*n))
     }
 
+    fn names_service(&self, namespace: &str, name: Option<&str>) -> bool {
+        let (group, kind) = SERVICE;
+        let first = ObjectRef::new(group, kind, namespace, name.unwrap_or_default());
+        let of_namespace = |object: &ObjectRef| (&*object.group, &*object.kind, &*object.namespace) == (group, kind, namespace);
+        match name {
+            Some(_) => self.naming.contains_key(&first),
+            None => self.naming.range(first..).next().is_some_and(|(object, _)| of_namespace(object)),
+        }
+    }
+
     /// A policy for any port of an object by name.
-    fn of_some_port(&self, object: &ObjectRef) -> Option<&Policy<'r, V>> {
+    fn of_some_port(&self, object: &ObjectRef) -> Option<&Policy<V>> {
         let from = (object.clone(), Some(Box::default()));
         let (target, n) = self.winners.range(from..).next()?;
         (target.0 == *object).then(|| self.list.get(*n)).flatten()
     }
 }
 
-impl<V> Policy<'_, V> {
-    fn into_findings(self) -> Findings {
-        self.findings
-    }
+/// Without a time of creation a policy is the youngest.
+fn age(metadata: &ObjectMeta) -> i64 {
+    metadata.creation_timestamp.as_deref().and_then(parse_timestamp).unwrap_or(i64::MAX)
 }
 
 /// Whether a BackendTLSPolicy may attach ([TP-1], [TP-7], [P-2], [XB-2]).
 fn tls_target((object, section): &Target, input: &Input<'_>) -> Outcome {
     let ports = match (&*object.group, &*object.kind) {
-        SERVICE => input.service(&object.namespace, &object.name).map(|service| service.spec.ports.as_slice()),
-        SERVICE_IMPORT => input.import(&object.namespace, &object.name).map(|import| import.spec.ports.as_slice()),
+        SERVICE => input.lookup.service(&object.namespace, &object.name).map(|service| service.spec.ports.as_slice()),
+        SERVICE_IMPORT => input.lookup.import(&object.namespace, &object.name).map(|import| import.spec.ports.as_slice()),
         XBACKEND => return Outcome::Refused("Invalid", "an XBackend has TLS settings of its own: `spec.tls`".to_owned()),
         (group, kind) => {
             return Outcome::Refused("Invalid", format!("targets of kind `{kind}.{group}` are not supported, expected Service"));
         }
     };
     let Some(ports) = ports else {
-        if (&*object.group, &*object.kind) == SERVICE && input.assumes_service(&object.namespace) {
+        if (&*object.group, &*object.kind) == SERVICE && input.lookup.assumes_service(&object.namespace) {
             return Outcome::Attached;
         }
         return Outcome::Refused("TargetNotFound", format!("{} `{}/{}` does not exist", object.kind, object.namespace, object.name));
@@ -248,8 +282,8 @@ fn tls_target((object, section): &Target, input: &Input<'_>) -> Outcome {
 fn traffic_target((object, _): &Target, input: &Input<'_>) -> Outcome {
     let (namespace, name) = (&*object.namespace, &*object.name);
     let exists = match (&*object.group, &*object.kind) {
-        SERVICE => input.service(namespace, name).is_some() || input.assumes_service(namespace),
-        SERVICE_IMPORT => input.import(namespace, name).is_some(),
+        SERVICE => input.lookup.service(namespace, name).is_some() || input.lookup.assumes_service(namespace),
+        SERVICE_IMPORT => input.lookup.import(namespace, name).is_some(),
         XBACKEND => input.backend(namespace, name).is_some(),
         (group, kind) => {
             return Outcome::Refused(
