@@ -26,6 +26,9 @@ pub(crate) struct Automaton {
     start: usize,
 }
 
+/// For each answer but 0 the numbers of the expressions that it stands for.
+pub(crate) type Sets = Vec<Box<[usize]>>;
+
 /// The states to write: ranges by number of the next state, and the answer.
 #[derive(Debug, Default)]
 struct State {
@@ -39,7 +42,7 @@ impl Automaton {
     /// # Errors
     ///
     /// That it has no start, or too many answers.
-    pub(crate) fn of(dfa: &dense::DFA<Vec<u32>>) -> Result<(Self, Vec<Box<[usize]>>), String> {
+    pub(crate) fn of(dfa: &dense::DFA<Vec<u32>>) -> Result<(Self, Sets), String> {
         let first = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).map_err(|error| error.to_string())?;
         let mut answers = BTreeMap::<Box<[usize]>, u16>::new();
         let mut sets = Vec::new();

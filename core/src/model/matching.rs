@@ -369,14 +369,6 @@ impl Matcher {
             Self::Grpc(grpc) => &mut grpc.headers,
         }
     }
-
-    /// Octets of the path that a prefix replacement replaces ([F-31]).
-    pub(crate) fn prefix_len(&self) -> usize {
-        match self {
-            Self::Http(HttpMatch { path: PathMatch::Prefix(prefix), .. }) => prefix.len(),
-            _ => 0,
-        }
-    }
 }
 
 impl fmt::Display for Matcher {

@@ -8,7 +8,7 @@ use regex_automata::dfa::{StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_syntax::hir::{Dot, Hir, Look, Repetition};
 
-use super::automaton::Automaton;
+use super::automaton::{Automaton, Sets};
 use crate::options::RegexMatch;
 
 /// Bytes that the automaton of one expression may need while it is built.
@@ -95,7 +95,7 @@ impl Pattern {
     }
 
     /// One automaton of several expressions; its answers are sets of their places. `None` when it would be too large.
-    pub(crate) fn together(list: &[&Self]) -> Option<(Automaton, Vec<Box<[usize]>>)> {
+    pub(crate) fn together(list: &[&Self]) -> Option<(Automaton, Sets)> {
         let texts: Vec<(&str, RegexMatch)> = list.iter().map(|pattern| (pattern.as_str(), pattern.0.part)).collect();
         let limit = SIZE_LIMIT_TOGETHER.saturating_mul(list.len()).clamp(SIZE_LIMIT_TOGETHER, MOST_TOGETHER);
         Automaton::of(&dfa(&texts, limit).ok()?).ok()

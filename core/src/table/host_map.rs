@@ -341,7 +341,7 @@ impl<'t> Iterator for Levels<'t> {
                 return Some((Covering::Wildcard(suffix), found));
             }
         }
-        let any = std::mem::take(&mut self.any).then(|| self.map.any.as_deref())??;
+        let any = std::mem::take(&mut self.any).then_some(self.map.any.as_deref())??;
         Some((Covering::Any, Blob(any)))
     }
 }
@@ -396,7 +396,7 @@ mod tests {
             state.wrapping_shr(20) % below
         };
         let words = ["a", "b", "example", "com", "a-label-of-sixteen", "eightlet", "x9"];
-        let mut name = |draw: &mut dyn FnMut(u64) -> u64| {
+        let name = |draw: &mut dyn FnMut(u64) -> u64| {
             let labels: Vec<&str> = (0..1 + draw(12)).map(|_| words[draw(7) as usize]).collect();
             labels.join(".")
         };
@@ -432,7 +432,8 @@ mod tests {
         }
         let mut all: Vec<Option<Hostname>> = map.iter().map(|(name, _)| name).collect();
         let mut expected: Vec<Option<Hostname>> = list.into_iter().map(|(name, _)| name).collect();
-        (all.sort(), expected.sort());
+        all.sort();
+        expected.sort();
         assert_eq!(all, expected);
         let fresh = HostMap::new(map.iter().map(|(name, value)| (name, value.0.to_vec())));
         assert_eq!(fresh.len(), map.len());

@@ -428,15 +428,6 @@ impl Table {
         [of(&served.http), of(&served.grpc)].into_iter().flatten().flatten().collect()
     }
 
-    /// The rules of TLSRoutes that meet at a server name, and at any name those of TCPRoutes and UDPRoutes as well: of
-    /// several the first serves.
-    pub(crate) fn stream_rules_at(&self, site: &Site) -> Vec<RuleId> {
-        let Some(served) = self.served(site.parent) else { return Vec::new() };
-        let tls = served.tls.get(site.hostname.as_ref()).map(|list| path_index::rules(list).collect::<Vec<_>>());
-        let streams = if site.hostname.is_none() { served.streams.to_vec() } else { Vec::new() };
-        tls.into_iter().flatten().chain(streams).collect()
-    }
-
     /// Every place where something is served, in order.
     pub(crate) fn sites(&self) -> BTreeSet<Site> {
         let listeners = self.inner.parents.listeners.iter().map(|listener| Parent::Listener(listener.id));

@@ -79,14 +79,10 @@ mod record {
     pub(super) const NEXT: usize = 20;
     /// Octets of the record.
     pub(super) const LEN: usize = 24;
-    /// The method; 0 is any.
+    /// Four octets: the method, 0 for any; whether the conditions are not all here, so that the match itself is asked;
+    /// the number of conditions on header fields (number of the name, octets of the value, value), and on query
+    /// parameters (octets of name and value, both).
     pub(super) const METHOD: usize = 28;
-    /// Whether the conditions are not all here: then the match itself is asked.
-    pub(super) const ASK: usize = 29;
-    /// Number of conditions on header fields: number of the name, octets of the value, value.
-    pub(super) const HEADERS: usize = 30;
-    /// Number of conditions on query parameters: octets of name and value, both.
-    pub(super) const QUERIES: usize = 31;
     pub(super) const CONDITIONS: usize = 32;
 }
 

@@ -354,12 +354,11 @@ fn deepest(index: Blob<'_>, path: &str) -> (usize, usize) {
             segments = segments.wrapping_add(1);
             let end = at.wrapping_add(len);
             at = end.wrapping_add(1);
-            if segments <= depth {
-                if let Some(found) = probe(hash, end)
-                    && covers(found)
-                {
-                    deepest = found;
-                }
+            if segments <= depth
+                && let Some(found) = probe(hash, end)
+                && covers(found)
+            {
+                deepest = found;
             }
             // Nothing has more segments.
             let next = u32::try_from(segments.wrapping_add(1).min(31)).unwrap_or(31);

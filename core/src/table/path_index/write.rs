@@ -6,7 +6,7 @@ use http::HeaderName;
 
 use super::{OTHER_METHOD, SEED, conditions, group, hash_bit, head, method_number, node, record};
 use crate::blob::Writer;
-use crate::model::automaton::Automaton;
+use crate::model::automaton::{Automaton, Sets};
 use crate::model::matching::{GrpcMatch, HeaderMatch, HttpMatch, Matcher, NameMatch, PathMatch, QueryMatch, ValueMatch};
 use crate::model::pattern::Pattern;
 use crate::options::RepeatedHeaders;
@@ -284,7 +284,7 @@ const TOGETHER: usize = 32;
 
 /// One automaton for all expressions if it stays small, else one for some of them each; and what each of its answers
 /// stands for, by place in the list.
-fn automata(list: &[&Pattern]) -> Vec<(Automaton, Vec<Box<[usize]>>)> {
+fn automata(list: &[&Pattern]) -> Vec<(Automaton, Sets)> {
     let alone = |n: usize, pattern: &&Pattern| (pattern.automaton().clone(), vec![Box::from([n])]);
     if let [one] = list {
         return vec![alone(0, one)];
