@@ -40,19 +40,20 @@ impl Table {
         pick: Pick,
         sessions: Option<&Sessions<'_>>,
     ) -> Decision<'a> {
-        // A client of gRPC understands `grpc-status` ([G-10]).
-        let grpc = is_grpc(request.headers);
-        match self.read(request, grpc) {
-            Err(reason) => Decision::Respond(respond(None, reason, grpc, ResponseEdits::default())),
+        // A client of gRPC understands `grpc-status` ([G-10]). Its content type is read only where it counts.
+        let unmatched = |reason| Decision::Respond(respond(None, reason, request.headers, ResponseEdits::default()));
+        match self.read(request) {
+            Err(reason) => unmatched(reason),
             Ok(read) => match self.find(&read, request) {
-                None => Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default())),
-                Some(winner) => self.outcome(winner, read, request, pick, sessions, grpc),
+                None => unmatched(Reason::NoRoute),
+                Some(winner) => self.outcome(winner, read, request, pick, sessions),
             },
         }
     }
 
     /// Reads the request in its canonical form and finds its listener.
-    pub(crate) fn read<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>, grpc: bool) -> Result<Read<'a, H>, Reason> {
+    #[inline]
+    pub(crate) fn read<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>) -> Result<Read<'a, H>, Reason> {
         check_method(request.method).map_err(Reason::Refused)?;
         let (scheme, authority, target) = match split_form(request.method, request.target).map_err(Reason::Refused)? {
             TargetForm::Origin(target) => (request.scheme, request.authority, Some(target)),
@@ -78,7 +79,7 @@ impl Table {
             return Err(Reason::Refused(Refusal::HeaderAlias));
         }
         // A client of gRPC does not follow redirects.
-        if grpc && target.as_ref().is_some_and(|target| target.redirect) {
+        if target.as_ref().is_some_and(|target| target.redirect) && is_grpc(request.headers) {
             return Err(Reason::Refused(Refusal::EncodedSlash));
         }
         let (parent, expected) = match request.arrival.place {
@@ -101,7 +102,7 @@ impl Table {
             Some(parent) => parent,
             None => Parent::Listener(self.listener_for(request, expected, authority.as_ref())?),
         };
-        Ok(Read { parent, authority, target, fields, reading: choices.reading, grpc })
+        Ok(Read { parent, authority, target, fields, reading: choices.reading })
     }
 
     /// The listener of a request: the most specific one for its host, isolated from all others ([L-21], [L-22]);
@@ -154,7 +155,8 @@ impl Table {
 
     /// The match that wins ([M-20]).
     fn find<H: Headers + ?Sized>(&self, read: &Read<'_, H>, request: &Request<'_, H>) -> Option<Found> {
-        let subject = read.subject(request)?;
+        let has_grpc = self.served(read.parent).is_some_and(|routes| !routes.grpc.is_empty());
+        let subject = read.subject(request, has_grpc && is_grpc(request.headers))?;
         let host = read.host();
         if let Some(found) = self.first_match(read.parent, host, &subject, false) {
             return Some(found);
@@ -225,9 +227,8 @@ impl Table {
         request: &Request<'a, H>,
         pick: Pick,
         sessions: Option<&Sessions<'_>>,
-        grpc: bool,
     ) -> Decision<'a> {
-        let none = || Decision::Respond(respond(None, Reason::NoRoute, grpc, ResponseEdits::default()));
+        let none = || Decision::Respond(respond(None, Reason::NoRoute, request.headers, ResponseEdits::default()));
         let matched = Matched { parent: read.parent, route: winner.route, rule: winner.rule, match_: winner.match_ };
         let Some(target) = read.target else { return none() };
         // What most rules are: nothing more has to be read.
@@ -254,7 +255,7 @@ impl Table {
             headers: HeaderEdits { modifiers: [None, Some(&rule.filters.response_headers)] },
             cors: cors(rule, request.method, read.fields),
         };
-        let answer = |reason, response| Decision::Respond(respond(Some(matched), reason, grpc, response));
+        let answer = |reason, response| Decision::Respond(respond(Some(matched), reason, request.headers, response));
         let prefix = target.forwarded_len(winner.prefix);
         if rule.fail_closed() {
             return answer(Reason::InvalidRule, ResponseEdits::default());
@@ -285,7 +286,7 @@ impl Table {
             return to(redirect, extensions, response);
         }
         if rule.shares.is_empty() {
-            let respond = respond(Some(matched), Reason::NoBackends, grpc, response);
+            let respond = respond(Some(matched), Reason::NoBackends, request.headers, response);
             return Decision::Respond(Respond { auth, extensions, ..respond });
         }
         let Some(Choice { share, session }) = self.choose_share(rule, matched, request.headers, pick, sessions) else {
@@ -331,7 +332,6 @@ pub(crate) struct Read<'a, H: ?Sized> {
     target: Option<CanonicalTarget<'a>>,
     fields: Fields<'a, H>,
     reading: Reading,
-    grpc: bool,
 }
 
 impl<'a, H: Headers + ?Sized> Read<'a, H> {
@@ -341,7 +341,7 @@ impl<'a, H: Headers + ?Sized> Read<'a, H> {
     }
 
     /// What matches look at.
-    pub(crate) fn subject<'s>(&'s self, request: &Request<'s, H>) -> Option<Subject<'s, H>> {
+    pub(crate) fn subject<'s>(&'s self, request: &Request<'s, H>, grpc: bool) -> Option<Subject<'s, H>> {
         let target = self.target.as_ref()?;
         Some(Subject {
             authority: self.authority.as_ref().map(|authority| authority.received),
@@ -350,7 +350,7 @@ impl<'a, H: Headers + ?Sized> Read<'a, H> {
             query: target.query,
             fields: self.fields,
             reading: self.reading,
-            grpc: self.grpc,
+            grpc,
         })
     }
 }
@@ -360,7 +360,7 @@ pub(crate) fn host_name<'h>(host: &Host<'h>) -> Option<&'h str> {
     (host.kind() == HostKind::Name).then(|| host.as_str())
 }
 
-fn respond(matched: Option<Matched>, reason: Reason, grpc: bool, response: ResponseEdits<'_>) -> Respond<'_> {
+fn respond<'a, H: Headers + ?Sized>(matched: Option<Matched>, reason: Reason, headers: &H, response: ResponseEdits<'a>) -> Respond<'a> {
     let (status, grpc_status) = match reason {
         Reason::Refused(refusal) => (refusal.status(), Some(GrpcStatus::Internal)),
         Reason::NoListener | Reason::NoRoute => (StatusCode::NOT_FOUND, Some(GrpcStatus::Unimplemented)),
@@ -372,7 +372,15 @@ fn respond(matched: Option<Matched>, reason: Reason, grpc: bool, response: Respo
             (StatusCode::INTERNAL_SERVER_ERROR, Some(GrpcStatus::Unavailable))
         }
     };
-    Respond { matched, status, grpc_status: grpc_status.filter(|_| grpc), reason, response, auth: None, extensions: Extensions::default() }
+    Respond {
+        matched,
+        status,
+        grpc_status: grpc_status.filter(|_| is_grpc(headers)),
+        reason,
+        response,
+        auth: None,
+        extensions: Extensions::default(),
+    }
 }
 
 /// OPTIONS with Origin and a method that it asks for ([C-1]).

@@ -105,11 +105,11 @@ impl Table {
             dropped_headers: self.dropped_headers(request.headers),
             options: self.inner.parents.chosen.clone(),
         };
-        match self.read(request, is_grpc(request.headers)) {
+        match self.read(request) {
             Err(reason) => explanation.nearest = self.nearest_listener(request, reason),
             Ok(read) => {
                 explanation.listener = self.parent_name(read.parent);
-                if let Some(subject) = read.subject(request) {
+                if let Some(subject) = read.subject(request, is_grpc(request.headers)) {
                     let host = read.host();
                     let query = subject.query.map(|query| format!("?{query}")).unwrap_or_default();
                     explanation.request = format!(

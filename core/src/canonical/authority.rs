@@ -59,21 +59,17 @@ impl<'a> Host<'a> {
 pub(crate) fn parse_authority(raw: &[u8]) -> Result<RequestAuthority<'_>, Refusal> {
     let refused = Refusal::AuthoritySyntax;
     let received = std::str::from_utf8(raw).map_err(|_| refused)?;
-    let (host_received, port) = match received.strip_prefix('[') {
-        Some(rest) => {
-            let end = rest.find(']').and_then(|at| at.checked_add(2)).ok_or(refused)?;
-            received.split_at_checked(end).ok_or(refused)?
-        }
-        None => {
-            let end = raw.iter().rposition(|b| *b == b':').unwrap_or(raw.len());
-            received.split_at_checked(end).ok_or(refused)?
-        }
+    let end = if raw.first() == Some(&b'[') {
+        raw.iter().position(|b| *b == b']').and_then(|at| at.checked_add(1)).ok_or(refused)?
+    } else {
+        // What stands before the last colon is no name if it has one, too.
+        raw.iter().rposition(|b| *b == b':').unwrap_or(raw.len())
     };
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => None,
+    let (host_received, port) = received.split_at_checked(end).ok_or(refused)?;
+    let port = match port.as_bytes() {
         // RFC 3986 section 3.2.3: an empty port is the default one.
-        Some("") => None,
-        Some(digits) if digits.len() <= 5 => Some(decimal(digits.as_bytes()).ok_or(refused)?),
+        [] | [b':'] => None,
+        [b':', digits @ ..] if digits.len() <= 5 => Some(decimal(digits).ok_or(refused)?),
         _ => return Err(refused),
     };
     Ok(RequestAuthority { received, host_received, port, host: parse_host(host_received)? })
@@ -94,12 +90,16 @@ fn decimal(digits: &[u8]) -> Option<u16> {
 
 fn parse_host(received: &str) -> Result<Host<'_>, Refusal> {
     let refused = Refusal::AuthoritySyntax;
-    if let Some(literal) = received.strip_prefix('[') {
+    if received.as_bytes().first() == Some(&b'[') {
+        let literal = received.get(1..).unwrap_or_default();
         let address = literal.strip_suffix(']').ok_or(refused)?;
         address.parse::<Ipv6Addr>().map_err(|_| refused)?;
         return Ok(Host { text: received, kind: HostKind::Address });
     }
-    let name = received.strip_suffix('.').unwrap_or(received);
+    let name = match received.as_bytes() {
+        [before @ .., b'.'] => received.get(..before.len()).unwrap_or_default(),
+        _ => received,
+    };
     if name.len() > LONGEST_NAME || !are_labels(name.as_bytes()) {
         return Err(refused);
     }

@@ -141,11 +141,12 @@ impl HostMap {
     /// What is served for the hostnames that cover a host, the most specific first. `None` stands for an address or a
     /// request without host, which only entries for any host cover ([R-H5]). Case does not count.
     pub(crate) fn levels<'t>(&'t self, host: Option<&'t str>) -> Levels<'t> {
-        let mut levels = Levels { map: self, host: "", exact: None, suffixes: [(0, 0); FEW], left: 0, kept: 0, any: true };
+        let mut levels =
+            Levels { map: self, host: "", exact: None, suffixes: [(0, 0); FEW], left: 0, kept: 0, wildcards: false, any: true };
         if let Some(host) = host.filter(|_| self.named > 0) {
             levels.host = host;
-            levels.exact = Some(levels.keep(usize::MAX));
-            levels.left = levels.kept;
+            levels.exact = Some(name_hash(host));
+            levels.wildcards = self.wildcards != [0; 2];
         }
         levels
     }
@@ -169,8 +170,9 @@ impl HostMap {
     fn probe(&self, hash: u64, name: &str) -> Option<Blob<'_>> {
         let blob = Blob(self.shards.get(shard_of(hash, self.shards.len()))?);
         let place = slots::find(blob, 0, hash, |place| {
+            blob.fetch(place);
             let len = usize::from(blob.u16(place));
-            len == name.len() && blob.bytes(place.wrapping_add(ENTRY), len).eq_ignore_ascii_case(name.as_bytes())
+            same_name(name.as_bytes(), blob.bytes(place.wrapping_add(ENTRY), len))
         })?;
         Some(value(blob, place))
     }
@@ -231,7 +233,7 @@ fn text_of(hostname: &Hostname) -> &str {
 
 fn hash_of(hostname: &Hostname) -> u64 {
     match hostname {
-        Hostname::Exact(name) => labels(name, |_, _, _| {}),
+        Hostname::Exact(name) => name_hash(name),
         Hostname::Wildcard(suffix) => wildcard(labels(suffix.strip_prefix('.').unwrap_or(suffix), |_, _, _| {})),
     }
 }
@@ -245,11 +247,37 @@ fn shard_of(hash: u64, shards: usize) -> usize {
     usize::try_from(hash.wrapping_shr(40)).unwrap_or(0) & shards.wrapping_sub(1)
 }
 
+/// The hash of a whole name, without case.
+fn name_hash(name: &str) -> u64 {
+    let (words, rest) = name.as_bytes().as_chunks::<8>();
+    let hash = words.iter().fold(SEED, |hash, word| hash::mix(hash, u64::from_le_bytes(*word) | LOWER));
+    // Together with the length the last word tells the rest; what it has of the words before does no harm.
+    let last = match name.as_bytes().last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => hash::tail(rest),
+    };
+    hash::mix(hash, (last | LOWER) ^ u64::try_from(name.len()).unwrap_or(0).wrapping_shl(56))
+}
+
+/// Whether two names are equal without case, the second being in lower case. The first has none but the octets of host
+/// names, of which only letters change by the bit, but for `_`, which no hostname has.
+fn same_name(name: &[u8], lower: &[u8]) -> bool {
+    let same = |a: [u8; 8], b: [u8; 8]| u64::from_le_bytes(a) | LOWER == u64::from_le_bytes(b);
+    let words = || name.as_chunks::<8>().0.iter().zip(lower.as_chunks::<8>().0);
+    name.len() == lower.len()
+        && match (name.last_chunk(), lower.last_chunk()) {
+            (Some(a), Some(b)) => same(*a, *b) && words().all(|(a, b)| same(*a, *b)),
+            _ => name.iter().zip(lower).all(|(a, b)| a | 0x20 == *b),
+        }
+}
+
+/// Makes letters lower case.
+const LOWER: u64 = 0x2020_2020_2020_2020;
+
 /// The hash of a host, label by label from the right and without case; `each` gets the number of labels, the place of
 /// the dot before them, and the hash, for every suffix that something stands before.
 fn labels(host: &str, mut each: impl FnMut(usize, usize, u64)) -> u64 {
     const DOTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
-    const LOWER: u64 = 0x2020_2020_2020_2020;
     let bytes = host.as_bytes();
     let (mut hash, mut end, mut count) = (SEED, bytes.len(), 0_usize);
     loop {
@@ -300,12 +328,14 @@ pub(crate) struct Levels<'t> {
     kept: usize,
     /// Suffixes that are still to be asked.
     left: usize,
+    /// Whether the suffixes are still to be looked for.
+    wildcards: bool,
     any: bool,
 }
 
 impl Levels<'_> {
-    /// Keeps the longest of the first `below` suffixes; gives the hash of the host.
-    fn keep(&mut self, below: usize) -> u64 {
+    /// Keeps the longest of the first `below` suffixes.
+    fn keep(&mut self, below: usize) {
         self.kept = 0;
         labels(self.host, |count, start, hash| {
             if self.map.wants(count) && self.kept < below {
@@ -314,7 +344,7 @@ impl Levels<'_> {
                 }
                 self.kept = self.kept.wrapping_add(1);
             }
-        })
+        });
     }
 }
 
@@ -327,6 +357,10 @@ impl<'t> Iterator for Levels<'t> {
             && let Some(found) = self.map.probe(hash, self.host)
         {
             return Some((Covering::Exact, found));
+        }
+        if std::mem::take(&mut self.wildcards) {
+            self.keep(usize::MAX);
+            self.left = self.kept;
         }
         while self.left > 0 {
             if self.left.wrapping_add(FEW) <= self.kept {
