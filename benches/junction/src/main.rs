@@ -88,7 +88,7 @@ impl Contender for Junction {
     fn touch(request: &Request) -> usize {
         let sum = |bytes: &[u8]| bytes.iter().copied().map(usize::from).sum::<usize>();
         let headers = request.headers.iter().map(|(name, value)| sum(name.as_str().as_bytes()) + sum(value.as_bytes()));
-        headers.sum::<usize>() + sum(request.url.authority().as_bytes()) + sum(request.url.path().as_bytes())
+        headers.sum::<usize>() + sum(request.url.hostname().as_bytes()) + sum(request.url.path().as_bytes())
     }
 
     fn find(&self, request: &Request) -> Option<ResolvedRoute> {
