@@ -37,17 +37,17 @@ pub struct Row {
     pub rules: usize,
     /// Number of requests; slow contenders are asked fewer.
     pub requests: usize,
-    /// Mean over all requests in random order; their bytes come from wherever they are. Median of several rounds.
+    /// Mean over all requests in random order; their bytes come from wherever they are.
     pub mean: f64,
     /// The same of the floor, in the same rounds.
     pub floor_mean: f64,
-    /// Median over the rounds of the one divided by the other.
+    /// The one divided by the other.
     pub ratio: f64,
     /// Mean over all requests whose bytes were touched just before.
     pub warm: f64,
     /// The same of the floor.
     pub floor_warm: f64,
-    /// Median over the rounds of the one divided by the other.
+    /// The one divided by the other.
     pub warm_ratio: f64,
     /// Median of single lookups whose bytes were touched just before.
     pub p50: f64,

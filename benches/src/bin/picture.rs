@@ -23,50 +23,55 @@ fn main() -> ExitCode {
     }
 }
 
-const WIDTH: f64 = 820.0;
+const WIDTH: f64 = 840.0;
 const HEIGHT: f64 = 500.0;
 /// The area of the lines: left, top, right, bottom.
-const AREA: [f64; 4] = [70.0, 78.0, 630.0, 440.0];
+const AREA: [f64; 4] = [76.0, 78.0, 620.0, 440.0];
 /// A label at the end of a line needs that much.
 const LABEL: f64 = 18.0;
 
-/// How a line looks: what is ours is thick, the floor dashed; the others are told apart by their labels, shades and marks.
+/// How a line looks: what is ours is thick, the floor dotted; the others are told apart by their labels and colours.
 struct Style {
     contender: &'static str,
     label: &'static str,
     class: &'static str,
+    /// On a light page and on a dark one, each with a contrast of at least 4.5 to it.
+    colours: [&'static str; 2],
 }
 
 const STYLES: [Style; 9] = [
-    Style { contender: "gatewright (Strict)", label: "Gatewright, Strict", class: "ours" },
-    Style { contender: "gatewright (Compatible)", label: "Gatewright, Compatible", class: "ours second" },
-    Style { contender: "floor", label: "floor", class: "floor" },
-    Style { contender: "matchit", label: "matchit (paths only)", class: "peer a" },
-    Style { contender: "wayfind", label: "wayfind (paths only)", class: "peer b" },
-    Style { contender: "path-tree", label: "path-tree (paths only)", class: "peer c" },
-    Style { contender: "RegexSet", label: "RegexSet", class: "peer d" },
-    Style { contender: "junction-core", label: "junction-core", class: "peer e" },
-    Style { contender: "atc-router", label: "atc-router", class: "peer f" },
+    Style { contender: "gatewright (Strict)", label: "Gatewright, Strict", class: "strict", colours: ["#0b5cad", "#6cb6ff"] },
+    Style { contender: "gatewright (Compatible)", label: "Gatewright, Compatible", class: "compatible", colours: ["#0b5cad", "#6cb6ff"] },
+    Style { contender: "floor", label: "floor", class: "floor", colours: ["#57606a", "#9aa4ae"] },
+    Style { contender: "matchit", label: "matchit (paths only)", class: "matchit", colours: ["#0a7a4b", "#56d39a"] },
+    Style { contender: "wayfind", label: "wayfind (paths only)", class: "wayfind", colours: ["#8a5a00", "#e0a84a"] },
+    Style { contender: "path-tree", label: "path-tree (paths only)", class: "tree", colours: ["#8250df", "#c4a2ff"] },
+    Style { contender: "RegexSet", label: "RegexSet", class: "regex", colours: ["#b3261e", "#ff8a80"] },
+    Style { contender: "junction-core", label: "junction-core", class: "junction", colours: ["#a0368a", "#f092dd"] },
+    Style { contender: "atc-router", label: "atc-router", class: "atc", colours: ["#5c5c00", "#cfcf58"] },
 ];
 
-/// Colours of a light page; of a dark one below. Both have a contrast of at least 4.5 to their page.
+/// What does not depend on the page.
 const SHEET: &str = "\
-text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #24292f }
+text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif }
 .title { font-size: 17px; font-weight: 600 }
-.grid { stroke: #d0d7de; stroke-width: 1 }
-.ours { --line: #0b5cad } .floor { --line: #57606a }
-.a { --line: #0a7a4b } .b { --line: #8a5a00 } .c { --line: #8250df } .d { --line: #b3261e } .e { --line: #a0368a } .f { --line: #5c5c00 }
-path.line { fill: none; stroke: var(--line); stroke-width: 1.75 }
-path.ours { stroke-width: 3.5 } path.second { stroke-width: 2; stroke-dasharray: 7 3 }
-path.floor { stroke-dasharray: 2 4; stroke-width: 2.5 }
-circle { fill: var(--line) } text.end { fill: var(--line) } text.ours { font-weight: 600 }
-path.lead { fill: none; stroke: var(--line); stroke-width: .75; opacity: .6 }
-@media (prefers-color-scheme: dark) {
-text { fill: #e6edf3 } .grid { stroke: #30363d }
-.ours { --line: #6cb6ff } .floor { --line: #9aa4ae }
-.a { --line: #56d39a } .b { --line: #e0a84a } .c { --line: #c4a2ff } .d { --line: #ff8a80 } .e { --line: #f092dd } .f { --line: #cfcf58 }
-}
+path { fill: none } .line { stroke-width: 1.75 } .lead { stroke-width: .75; opacity: .6 }
+.line.strict { stroke-width: 3.5 } .line.compatible { stroke-width: 2; stroke-dasharray: 7 3 }
+.line.floor { stroke-width: 2.5; stroke-dasharray: 2 4 }
+text.strict, text.compatible { font-weight: 600 }
+text.end { paint-order: stroke; stroke-width: 4px; stroke-linejoin: round }
 ";
+
+/// The colours of a light page (0) or a dark one (1). The picture brings its page along: who shows it may not know which it is.
+fn colours(page: usize) -> String {
+    let [back, text, grid] = [["#ffffff", "#24292f", "#d0d7de"], ["#0d1117", "#e6edf3", "#30363d"]][page];
+    let mut sheet = format!("rect {{ fill: {back} }} text {{ fill: {text} }} text.end {{ stroke: {back} }} .grid {{ stroke: {grid} }}\n");
+    for Style { class, colours, .. } in &STYLES {
+        let colour = colours[page];
+        let _ = writeln!(sheet, "path.{class} {{ stroke: {colour} }} circle.{class}, text.{class} {{ fill: {colour} }}");
+    }
+    sheet
+}
 
 fn draw(results: &Results) -> Result<String, String> {
     let of = |style: &Style| {
@@ -92,7 +97,9 @@ fn draw(results: &Results) -> Result<String, String> {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-labelledby=\"title\">\n"
     );
-    let _ = write!(svg, "<title id=\"title\">{}</title>\n<style>\n{SHEET}</style>\n", description(&lines, most));
+    let _ = writeln!(svg, "<title id=\"title\">{}</title>", description(&lines, most));
+    let _ = writeln!(svg, "<style>\n{SHEET}{}@media (prefers-color-scheme: dark) {{\n{}}}\n</style>", colours(0), colours(1));
+    let _ = writeln!(svg, "<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"8\"/>");
     grid(&mut svg, &scale);
     for (style, points) in &lines {
         line(&mut svg, &scale, style, points.iter().copied().filter(|row| row.rules <= most));
@@ -133,9 +140,8 @@ fn description(lines: &[(&Style, Vec<&Row>)], most: usize) -> String {
 }
 
 fn grid(svg: &mut String, scale: &Scale) {
-    let _ = writeln!(svg, "<text class=\"title\" x=\"{}\" y=\"28\">Time of one decision, by number of rules</text>", AREA[0] - 50.0);
-    let _ =
-        writeln!(svg, "<text x=\"{}\" y=\"50\">Mean over shuffled requests; both axes logarithmic; lower is better</text>", AREA[0] - 50.0);
+    let _ = writeln!(svg, "<text class=\"title\" x=\"20\" y=\"28\">Time of one decision, by number of rules</text>");
+    let _ = writeln!(svg, "<text x=\"20\" y=\"50\">Mean over shuffled requests; both axes logarithmic; lower is better</text>");
     for power in scale.time.0..=scale.time.1 {
         let y = scale.y(10_f64.powi(power));
         let _ = writeln!(svg, "<path class=\"grid\" d=\"M{} {y:.1}H{}\"/>", AREA[0], AREA[2]);
