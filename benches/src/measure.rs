@@ -110,10 +110,9 @@ pub fn measure<C: Contender>(question: &Question, effort: Effort) -> Row {
     (row.warm, row.floor_warm) = (warm[0].mean(ours.count), warm[1].mean(theirs.count));
     row.ratio = row.mean / row.floor_mean;
     row.warm_ratio = row.warm / row.floor_warm;
-    let mut single = ours.single(clock);
-    single.sort_by(f64::total_cmp);
-    row.p50 = single[single.len() / 2];
-    row.p99 = single[single.len() * 99 / 100];
+    let passes: Vec<Vec<f64>> = (0..effort.rounds.min(3)).map(|_| ours.single(clock)).collect();
+    row.p50 = median(passes.iter().map(|single| single[single.len() / 2]));
+    row.p99 = median(passes.iter().map(|single| single[single.len() * 99 / 100]));
     row.explain = ours.explain();
     row
 }
@@ -198,6 +197,7 @@ impl<'c, C: Contender> Asked<'c, C> {
         self.requests[..self.count].chunks(BLOCK.min(self.stretch)).map(block).collect()
     }
 
+    /// Sorted.
     fn single(&self, clock: f64) -> Vec<f64> {
         let one = |request| {
             black_box(C::touch(request));
@@ -205,7 +205,9 @@ impl<'c, C: Contender> Asked<'c, C> {
             black_box(self.contender.find(black_box(request)));
             (nanoseconds(start.elapsed()) - clock).max(0.0)
         };
-        self.requests[..self.count].iter().map(one).collect()
+        let mut all: Vec<f64> = self.requests[..self.count].iter().map(one).collect();
+        all.sort_by(f64::total_cmp);
+        all
     }
 
     fn explain(&self) -> Option<f64> {

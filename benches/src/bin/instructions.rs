@@ -70,27 +70,10 @@ fn count() -> Result<Counts, String> {
     if counts.is_empty() { Err("nothing was counted".to_owned()) } else { Ok(counts) }
 }
 
-/// The instructions of the newest run in a summary of gungraun.
+/// The instructions of this run in a summary of gungraun.
 fn instructions(summary: &Value) -> Option<f64> {
-    number(find(find(&summary["profiles"], "Ir")?, "metrics")?)
-}
-
-/// The first value with this key, however deep.
-fn find<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
-    match value {
-        Value::Object(map) => map.get(key).or_else(|| map.values().find_map(|value| find(value, key))),
-        Value::Array(list) => list.iter().find_map(|value| find(value, key)),
-        _ => None,
-    }
-}
-
-/// The first number, however deep: of two runs the newer one.
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Object(map) => map.values().find_map(number),
-        Value::Array(list) => list.iter().find_map(number),
-        _ => value.as_f64(),
-    }
+    let profiles = summary["profiles"].as_array()?;
+    profiles.iter().find_map(|profile| profile["data"]["total"]["metrics"]["Ir"]["values"]["new"].as_f64())
 }
 
 fn page(compiler: &str, counts: &Counts) -> String {
@@ -133,6 +116,13 @@ fn compare(committed: &str, counts: &Counts) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A summary has the run before, too.
+    #[test]
+    fn the_newer_count_counts() {
+        let text = r#"{"profiles":[{"data":{"total":{"metrics":{"Ir":{"values":{"new":7214484,"old":1}},"Dr":{"values":{"new":2}}}}}}]}"#;
+        assert_eq!(instructions(&serde_json::from_str(text).unwrap()), Some(7_214_484.0));
+    }
 
     #[test]
     fn growth_is_an_error() {
