@@ -1,6 +1,6 @@
 //! What "correct" means for Gatewright, for its own tests: the upstream conformance suite as data
-//! ([`suite`]), the project's own vectors ([`vectors`]), and a naive oracle with a generator of small nasty worlds
-//! ([`oracle`], [`world`]).
+//! ([`suite`]), the project's own vectors ([`vectors`]), a naive oracle with a generator of small nasty worlds
+//! ([`oracle`], [`world`]), and large route sets with a plain twin ([`sets`]).
 
 pub mod compare;
 pub mod invariants;

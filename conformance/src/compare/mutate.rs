@@ -120,7 +120,7 @@ impl<'s> Mutator<'s> {
             7 => "10.1.2.3:80".to_owned(),
             8 => name.replace(['0', '1', 'b'], "a"),
             _ => match &self.rule(random).host {
-                Some(host) => host.replacen('*', "any", 1),
+                Some(host) => host.replacen('*', "y", 1),
                 None => "elsewhere.example.net".to_owned(),
             },
         };
@@ -145,7 +145,7 @@ impl<'s> Mutator<'s> {
         let rules = random.of(&self.hosts);
         let (one, other) = (random.of(rules), random.of(rules));
         if let Some(host) = &one.host {
-            request.host = host.replacen('*', "any", 1);
+            request.host = host.replacen('*', "y", 1);
         }
         take_path(random, request, one);
         request.headers.extend(other.headers.iter().cloned());

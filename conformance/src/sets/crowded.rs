@@ -28,7 +28,8 @@ fn rule(random: &mut Random, values: usize) -> SetRule {
         _ => SetPath::Prefix(path(random)),
     };
     let method = random.one_in(3).then(|| (*random.of(&METHODS)).to_owned());
-    SetRule { host, path, method, headers: some(random, &["x-a", "x-b", "x-c"], values), queries: some(random, &["p", "q"], values) }
+    let (headers, queries) = (some(random, &["x-a", "x-b", "x-c"], values), some(random, &["p", "q"], values));
+    SetRule { host, path, method, headers, queries, grpc: false }
 }
 
 /// Mostly few of the names, each once, with a value.

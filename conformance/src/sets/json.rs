@@ -58,7 +58,7 @@ fn read(text: &str) -> Result<(RouteSet, Expected), String> {
             ("Regex", text) => SetPath::Regex(text),
             (other, _) => return Err(format!("`{other}` is no kind of path")),
         };
-        Ok(SetRule { host: Some(rule.host), path, method: None, headers: rule.headers, queries: rule.query })
+        Ok(SetRule { host: Some(rule.host), path, headers: rule.headers, queries: rule.query, ..SetRule::default() })
     });
     let rules = rules.collect::<Result<_, _>>()?;
     let expected = file.requests.iter().map(|request| request.expect).collect();

@@ -2,6 +2,7 @@
 //! requests, and a plain twin says which rule answers each of them.
 
 mod crowded;
+mod grpc;
 mod json;
 mod long_paths;
 mod many_headers;
@@ -13,12 +14,17 @@ mod regex_paths;
 mod resources;
 mod single_route_hosts;
 mod standard;
+mod table;
 mod traffic;
 mod words;
+pub mod worst;
 
 pub use json::{Expected, from_json};
 pub use plain::Plain;
 pub use resources::RuleIds;
+pub use table::SetTable;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// One rule with one match. Its place in [`RouteSet::rules`] is its id, and the order of the manifests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +39,8 @@ pub struct SetRule {
     pub headers: Vec<(String, String)>,
     /// Query parameters with their exact values.
     pub queries: Vec<(String, String)>,
+    /// The rule is one of a GRPCRoute: an exact path is `/service/method`, a prefix `/service`, and `/` every call.
+    pub grpc: bool,
 }
 
 /// The path of a rule.
@@ -76,6 +84,20 @@ impl SetRequest {
             None => self.path.clone(),
         }
     }
+
+    /// The header fields, as hyper hands them over.
+    ///
+    /// # Panics
+    ///
+    /// When one is not valid; those of sets are.
+    pub fn header_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a valid name");
+            map.append(name, HeaderValue::from_str(value).expect("a valid value"));
+        }
+        map
+    }
 }
 
 /// Rules, and requests for them.
@@ -93,7 +115,7 @@ pub struct RouteSet {
 type Generator = fn(usize, usize, u64) -> RouteSet;
 
 /// Every set by name.
-const GENERATORS: [(&str, Generator); 11] = [
+const GENERATORS: [(&str, Generator); 12] = [
     ("standard", standard::standard),
     ("one_host", one_host::one_host),
     ("one_path_header", one_path::one_path_header),
@@ -104,6 +126,7 @@ const GENERATORS: [(&str, Generator); 11] = [
     ("single_route_hosts", single_route_hosts::single_route_hosts),
     ("long_paths", long_paths::long_paths),
     ("many_headers", many_headers::many_headers),
+    ("grpc", grpc::grpc),
     ("crowded", crowded::crowded),
 ];
 
@@ -131,7 +154,7 @@ pub fn standard(rules: usize, seed: u64) -> RouteSet {
 
 #[cfg(test)]
 mod tests {
-    use gatewright::{Arrival, Authority, Decision, Options, Pick, Request, Severity, compile};
+    use gatewright::{Decision, Options, Severity, compile};
 
     use super::*;
 
@@ -147,19 +170,10 @@ mod tests {
             let compiled = compile(&set.resources(), &Options::default());
             let errors: Vec<_> = compiled.diagnostics.iter().filter(|found| found.severity == Severity::Error).collect();
             assert!(errors.is_empty(), "{name}: {errors:#?}");
-            let _ = RuleIds::new(&set, &compiled.table);
-            let port = compiled.table.ports()[0].id;
+            let table = SetTable::new(&set);
             let forwarded = set.requests.iter().filter(|request| {
                 let target = request.target();
-                let request = Request {
-                    arrival: Arrival::on(port),
-                    method: &request.method,
-                    scheme: None,
-                    authority: Authority::Given(request.host.as_bytes()),
-                    target: target.as_bytes(),
-                    headers: &request.headers,
-                };
-                let decision = compiled.table.decide(&request, Pick(1));
+                let decision = table.decide(request, &target, &request.headers);
                 let forward = matches!(decision, Decision::Forward(_));
                 assert_eq!(forward, decision.matched().is_some(), "{name} {decision:?}");
                 forward

@@ -53,8 +53,8 @@ impl<'r> Plain<'r> {
     /// The id of the rule that answers a request.
     pub fn decide(&self, request: &SetRequest) -> Option<usize> {
         let host = name_of(&request.host);
-        let holds = |entry: &&Entry<'_>| entry.holds(request);
-        let first = |list: &Vec<Entry<'_>>| list.iter().find(holds).map(|entry| entry.id);
+        let seen = Seen::of(request);
+        let first = |list: &Vec<Entry<'_>>| list.iter().find(|entry| entry.holds(&seen)).map(|entry| entry.id);
         // An address is no name: only rules for any host cover it.
         if host.parse::<std::net::IpAddr>().is_err() {
             if let Some(id) = self.exact.get(&*host).and_then(first) {
@@ -89,38 +89,56 @@ fn name_of(host: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_lowercase()
 }
 
+/// What rules see of a request.
+struct Seen<'q> {
+    method: &'q str,
+    path: &'q str,
+    /// Without the fields that `Connection` names.
+    fields: Vec<(&'q str, &'q str)>,
+    /// Decoded.
+    parameters: Vec<(Vec<u8>, Vec<u8>)>,
+    /// It is a call of gRPC, by its content type.
+    grpc: bool,
+}
+
+impl<'q> Seen<'q> {
+    fn of(request: &'q SetRequest) -> Self {
+        let lines = || request.headers.iter().map(|(name, value)| (name.as_str(), value.trim()));
+        let connection = lines().filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
+        let hidden: Vec<&str> = connection.flat_map(|(_, list)| list.split(',')).map(str::trim).collect();
+        let fields = lines().filter(|(name, _)| !hidden.iter().any(|other| other.eq_ignore_ascii_case(name))).collect();
+        let parameters = request.query.iter().flat_map(|query| query.split('&'));
+        let pairs = parameters.map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")));
+        let parameters = pairs.map(|(name, value)| (decode(name), decode(value))).collect();
+        let content_type = lines().find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value.to_lowercase());
+        let rest = content_type.as_deref().and_then(|value| value.strip_prefix("application/grpc"));
+        let grpc = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';', ' ']));
+        Self { method: &request.method, path: &request.path, fields, parameters, grpc }
+    }
+}
+
 impl Entry<'_> {
-    fn holds(&self, request: &SetRequest) -> bool {
+    fn holds(&self, seen: &Seen<'_>) -> bool {
         let rule = self.rule;
         let path = match &rule.path {
-            SetPath::Exact(text) => request.path == *text,
+            SetPath::Exact(text) => seen.path == *text,
             SetPath::Prefix(text) if text == "/" => true,
-            SetPath::Prefix(text) => request.path.strip_prefix(text.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            SetPath::Regex(_) => self.regex.as_ref().is_some_and(|regex| regex.is_match(&request.path)),
+            SetPath::Prefix(text) => seen.path.strip_prefix(text.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            SetPath::Regex(_) => self.regex.as_ref().is_some_and(|regex| regex.is_match(seen.path)),
         };
-        path && rule.method.as_ref().is_none_or(|method| *method == request.method)
-            && rule.headers.iter().all(|(name, value)| has_line(request, name, value))
-            && rule.queries.iter().all(|(name, value)| first_parameter(request, name).is_some_and(|found| found == value.as_bytes()))
+        // Any one line of a field, but the first parameter of a name.
+        let field = |(name, value): &(String, String)| seen.fields.iter().any(|(of, line)| of.eq_ignore_ascii_case(name) && line == value);
+        let parameter = |(name, value): &(String, String)| {
+            let first = seen.parameters.iter().find(|(of, _)| of == name.as_bytes());
+            first.is_some_and(|(_, found)| found == value.as_bytes())
+        };
+        // A rule for a service or method takes calls only, which have two segments.
+        let call = !rule.grpc || seen.grpc && (rule.path == SetPath::default() || seen.path.matches('/').count() == 2);
+        path && call
+            && rule.method.as_ref().is_none_or(|method| method == seen.method)
+            && rule.headers.iter().all(field)
+            && rule.queries.iter().all(parameter)
     }
-}
-
-/// Whether any one line of a header field has the value; a field that `Connection` names is not seen.
-fn has_line(request: &SetRequest, name: &str, value: &str) -> bool {
-    let lines = |of: &str| {
-        let of = of.to_owned();
-        request.headers.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(&of)).map(|(_, value)| value.trim())
-    };
-    if !lines(name).any(|line| line == value) {
-        return false;
-    }
-    !lines("connection").flat_map(|line| line.split(',')).any(|other| other.trim().eq_ignore_ascii_case(name))
-}
-
-/// The value of the first query parameter of this name.
-fn first_parameter(request: &SetRequest, name: &str) -> Option<Vec<u8>> {
-    let parameters = request.query.as_deref()?.split('&');
-    let mut pairs = parameters.map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")));
-    pairs.find(|(of, _)| decode(of) == name.as_bytes()).map(|(_, value)| decode(value))
 }
 
 /// Decodes a text of a query like a form does: `+` is a space, `%XX` an octet, and a broken `%` itself.
@@ -151,7 +169,7 @@ mod tests {
         text.split_whitespace().filter_map(|pair| pair.split_once('=')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
     }
 
-    /// Host, path, method, header fields and query parameters; a path begins with `=`, `~`, or is a prefix.
+    /// Host, path, method, header fields, query parameters and whether it is gRPC; a path begins with `=`, `~`, or is a prefix.
     fn rule(text: &str) -> SetRule {
         let mut words = text.split(';').map(str::trim);
         let mut next = || Some(words.next()?).filter(|word| !word.is_empty());
@@ -166,6 +184,7 @@ mod tests {
             method: method.map(str::to_owned),
             headers: pairs(next().unwrap_or("")),
             queries: pairs(next().unwrap_or("")),
+            grpc: next().is_some(),
         }
     }
 
@@ -267,6 +286,25 @@ mod tests {
             (&[("x-a", "1"), ("x-b", "2"), ("connection", "close")], true),
         ] {
             assert_eq!(plain.decide(&request("GET", "h", "/", headers)).is_some(), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn grpc_calls() {
+        let rules = [";=/a.B/M;;;;grpc", ";/a.B;;x=1;;grpc", ";/;;;;grpc"].map(rule);
+        let plain = Plain::new(&rules);
+        let call = ("content-type", "application/grpc");
+        for (path, headers, expected) in [
+            ("/a.B/M", &[call][..], Some(0)),
+            ("/a.B/M", &[("Content-Type", "Application/gRPC+proto")], Some(0)),
+            ("/a.B/M", &[("content-type", "application/grpc-web")], None),
+            ("/a.B/M", &[], None),
+            ("/a.B/m", &[call, ("x", "1")], Some(1)),
+            ("/a.B/m", &[call], Some(2)),
+            ("/a.B", &[call, ("x", "1")], Some(2)),
+            ("/a.B/M/more", &[call, ("x", "1")], Some(2)),
+        ] {
+            assert_eq!(plain.decide(&request("POST", "h", path, headers)), expected, "{path} {headers:?}");
         }
     }
 

@@ -1,10 +1,14 @@
-//! The manifests of a set: one Gateway, HTTPRoutes of at most 16 rules of one host each, and the Services behind them.
+//! The manifests of a set: one Gateway, HTTPRoutes or GRPCRoutes of at most 16 rules of one host each, and the Services
+//! behind them.
 
 use std::collections::HashMap;
 
 use gatewright::decision::Matched;
 use gatewright::resource::filter::{HeaderFilter, HttpHeader, HttpPathModifier, HttpPathModifierType, UrlRewrite};
 use gatewright::resource::gateway::{AllowedRoutes, FromNamespaces, Gateway, GatewaySpec, Listener, ProtocolType, RouteNamespaces};
+use gatewright::resource::grpc_route::{
+    GrpcBackendRef, GrpcMethodMatch, GrpcRoute, GrpcRouteFilter, GrpcRouteFilterType, GrpcRouteMatch, GrpcRouteRule, GrpcRouteSpec,
+};
 use gatewright::resource::http_route::{
     HeaderMatch, HttpBackendRef, HttpMethod, HttpPathMatch, HttpRoute, HttpRouteFilter, HttpRouteFilterType, HttpRouteMatch, HttpRouteRule,
     HttpRouteSpec, PathMatchType, QueryParamMatch,
@@ -16,7 +20,7 @@ use gatewright::{Resources, Table};
 use super::{RouteSet, SetPath, SetRule};
 use crate::world::Random;
 
-/// Rules of an HTTPRoute at most, by its CRD.
+/// Rules of a route at most, by its CRD.
 const RULES_PER_ROUTE: usize = 16;
 const RULES_PER_SERVICE: usize = 10;
 const GATEWAY: (&str, &str) = ("infra", "edge");
@@ -34,7 +38,12 @@ impl RouteSet {
             resources.endpoint_slices.push(slice);
         }
         let routes = self.routes();
-        resources.http_routes = routes.iter().enumerate().map(|(n, ids)| self.route(n, ids, services)).collect();
+        for (n, ids) in routes.iter().enumerate() {
+            match self.rules[ids[0]].grpc {
+                true => resources.grpc_routes.push(self.grpc_route(n, ids, services)),
+                false => resources.http_routes.push(self.http_route(n, ids, services)),
+            }
+        }
         resources
     }
 
@@ -44,11 +53,12 @@ impl RouteSet {
         let mut routes: Vec<Vec<usize>> = Vec::new();
         let mut last_of_host = HashMap::new();
         for (id, rule) in self.rules.iter().enumerate() {
-            let route = *last_of_host.entry(&rule.host).or_insert(usize::MAX);
+            let host = (&rule.host, rule.grpc);
+            let route = *last_of_host.entry(host).or_insert(usize::MAX);
             match routes.get_mut(route) {
                 Some(ids) if ids.len() < RULES_PER_ROUTE => ids.push(id),
                 _ => {
-                    last_of_host.insert(&rule.host, routes.len());
+                    last_of_host.insert(host, routes.len());
                     routes.push(vec![id]);
                 }
             }
@@ -56,24 +66,24 @@ impl RouteSet {
         routes
     }
 
-    fn route(&self, number: usize, ids: &[usize], services: usize) -> HttpRoute {
-        let rules = ids.iter().map(|id| rule(*id, &self.rules[*id], services)).collect();
-        let (namespace, name) = GATEWAY;
-        HttpRoute {
-            metadata: meta(NAMESPACE, format!("r{number:07}")),
-            spec: HttpRouteSpec {
-                parent_refs: vec![ParentReference {
-                    name: name.to_owned(),
-                    namespace: Some(namespace.to_owned()),
-                    ..ParentReference::default()
-                }],
-                hostnames: self.rules[ids[0]].host.iter().cloned().collect(),
-                rules: Some(rules),
-                ..HttpRouteSpec::default()
-            },
-            status: None,
-        }
+    fn http_route(&self, number: usize, ids: &[usize], services: usize) -> HttpRoute {
+        let rules = ids.iter().map(|id| http_rule(*id, &self.rules[*id], services)).collect();
+        let hostnames = self.rules[ids[0]].host.iter().cloned().collect();
+        let spec = HttpRouteSpec { parent_refs: vec![parent()], hostnames, rules: Some(rules), ..HttpRouteSpec::default() };
+        HttpRoute { metadata: meta(NAMESPACE, format!("r{number:07}")), spec, status: None }
     }
+
+    fn grpc_route(&self, number: usize, ids: &[usize], services: usize) -> GrpcRoute {
+        let rules = ids.iter().map(|id| grpc_rule(*id, &self.rules[*id], services)).collect();
+        let hostnames = self.rules[ids[0]].host.iter().cloned().collect();
+        let spec = GrpcRouteSpec { parent_refs: vec![parent()], hostnames, rules, ..GrpcRouteSpec::default() };
+        GrpcRoute { metadata: meta(NAMESPACE, format!("r{number:07}")), spec, status: None }
+    }
+}
+
+fn parent() -> ParentReference {
+    let (namespace, name) = GATEWAY;
+    ParentReference { name: name.to_owned(), namespace: Some(namespace.to_owned()), ..ParentReference::default() }
 }
 
 /// From the rules of a table back to those of the set it was made of.
@@ -150,7 +160,7 @@ fn service(n: usize) -> (Service, EndpointSlice) {
     (service, slice)
 }
 
-fn rule(id: usize, rule: &SetRule, services: usize) -> HttpRouteRule {
+fn http_rule(id: usize, rule: &SetRule, services: usize) -> HttpRouteRule {
     // By the id alone, so that the same rule has the same filters in every set.
     let mut random = Random(id as u64);
     let filters = random.one_in(5).then(|| filter(random.below(20), &rule.path)).into_iter().collect();
@@ -161,6 +171,28 @@ fn rule(id: usize, rule: &SetRule, services: usize) -> HttpRouteRule {
         false => vec![backend(of, None)],
     };
     HttpRouteRule { matches: vec![matches(rule)], filters, backend_refs, ..HttpRouteRule::default() }
+}
+
+/// The same rule for calls: a filter is one that a GRPCRoute may have.
+fn grpc_rule(id: usize, rule: &SetRule, services: usize) -> GrpcRouteRule {
+    let http = http_rule(id, &SetRule { path: SetPath::Exact("/".to_owned()), ..rule.clone() }, services);
+    let filter = |filter: HttpRouteFilter| GrpcRouteFilter {
+        type_: GrpcRouteFilterType::from(filter.type_.as_str()),
+        request_header_modifier: filter.request_header_modifier,
+        response_header_modifier: filter.response_header_modifier,
+        ..GrpcRouteFilter::default()
+    };
+    let backend = |to: HttpBackendRef| GrpcBackendRef { name: to.name, port: to.port, weight: to.weight, ..GrpcBackendRef::default() };
+    let (SetPath::Exact(path) | SetPath::Prefix(path) | SetPath::Regex(path)) = &rule.path;
+    let mut names = path.split('/').skip(1).map(str::to_owned).filter(|name| !name.is_empty());
+    let method = GrpcMethodMatch { type_: None, service: names.next(), method: names.next() };
+    let headers = http.matches.into_iter().flat_map(|one| one.headers).collect();
+    GrpcRouteRule {
+        matches: vec![GrpcRouteMatch { method: method.service.is_some().then_some(method), headers }],
+        filters: http.filters.into_iter().map(filter).collect(),
+        backend_refs: http.backend_refs.into_iter().map(backend).collect(),
+        ..GrpcRouteRule::default()
+    }
 }
 
 fn matches(rule: &SetRule) -> HttpRouteMatch {
@@ -185,8 +217,8 @@ fn filter(n: usize, path: &SetPath) -> HttpRouteFilter {
     let field = |name: &str| HttpHeader { name: name.to_owned(), value: format!("value-{n}") };
     let edit = |side: &str| HeaderFilter {
         set: vec![field(&format!("x-{side}-set"))],
-        add: if n % 2 == 0 { vec![field(&format!("x-{side}-add"))] } else { Vec::new() },
-        remove: if n % 3 == 0 { vec![format!("x-{side}-remove")] } else { Vec::new() },
+        add: if n.is_multiple_of(2) { vec![field(&format!("x-{side}-add"))] } else { Vec::new() },
+        remove: if n.is_multiple_of(4) { vec![format!("x-{side}-remove")] } else { Vec::new() },
     };
     match (n % 3, path) {
         (0, _) => HttpRouteFilter {

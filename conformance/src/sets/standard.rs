@@ -56,3 +56,27 @@ pub(super) fn with_conditions(random: &mut Random, rule: SetRule) -> SetRule {
     let queries = (random.below(100) < 5).then(|| words::pair(random, &QUERIES)).into_iter().collect();
     SetRule { headers, queries, ..rule }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shares that other programs are measured with.
+    #[test]
+    fn shares() {
+        let rules = standard_rules(&mut Random(1), 10_000);
+        let count = |of: fn(&SetRule) -> bool| rules.iter().filter(|rule| of(rule)).count();
+        for (what, count, expected) in [
+            ("prefixes", count(|rule| matches!(rule.path, SetPath::Prefix(_))), 8650..8950),
+            ("exact paths", count(|rule| matches!(rule.path, SetPath::Exact(_))), 900..1100),
+            ("expressions", count(|rule| matches!(rule.path, SetPath::Regex(_))), 170..270),
+            ("header fields", count(|rule| !rule.headers.is_empty()), 1900..2200),
+            ("query parameters", count(|rule| !rule.queries.is_empty()), 430..580),
+            ("wildcards", count(|rule| rule.host.as_ref().is_some_and(|host| host.starts_with('*'))), 500..501),
+        ] {
+            assert!(expected.contains(&count), "{count} {what}");
+        }
+        let hosts: HashSet<_> = rules.iter().map(|rule| &rule.host).collect();
+        assert_eq!(hosts.len(), 1000);
+    }
+}
