@@ -1,5 +1,5 @@
 //! The commands that CI and people run: `cargo xtask check`, `cargo xtask conformance`, `cargo xtask msrv`,
-//! `cargo xtask fuzz SECONDS` and `cargo xtask long`.
+//! `cargo xtask fuzz SECONDS`, `cargo xtask instructions` and `cargo xtask long`.
 
 use std::process::{Command, ExitCode};
 
@@ -14,8 +14,9 @@ fn main() -> ExitCode {
         Some("msrv") => msrv(),
         Some("fuzz") => fuzz(&std::env::args().nth(2).unwrap_or_else(|| "60".to_owned())),
         Some("conformance") => conformance(std::env::args().nth(2).as_deref()),
+        Some("instructions") => instructions(std::env::args().nth(2).as_deref()),
         Some("long") => long(),
-        _ => Err("usage: cargo xtask check | conformance [--check] | msrv | fuzz [SECONDS] | long\n  check  format, lints, documentation, CONFORMANCE.md, crates of core, WebAssembly\n  conformance  writes CONFORMANCE.md, or tells whether it is stale\n  msrv   builds with the oldest compiler that the manifest promises\n  fuzz   every fuzz target for some seconds; needs a nightly toolchain, and installs cargo-fuzz\n  long   what takes minutes: a million comparisons, fuzzing, benchmarks".to_owned()),
+        _ => Err("usage: cargo xtask check | conformance [--check] | msrv | fuzz [SECONDS] | instructions [--check] | long\n  check  format, lints, documentation, CONFORMANCE.md, crates of core, WebAssembly\n  conformance  writes CONFORMANCE.md, or tells whether it is stale\n  msrv   builds with the oldest compiler that the manifest promises\n  fuzz   every fuzz target for some seconds; needs a nightly toolchain, and installs cargo-fuzz\n  instructions  counts instructions into benches/INSTRUCTIONS.md, or tells whether they have grown; needs valgrind\n  long   what takes minutes: a million comparisons, fuzzing, benchmarks".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,6 +80,31 @@ fn fuzz(seconds: &str) -> Result<(), String> {
         cargo(&["+nightly", "fuzz", "run", target, "--", &format!("-max_total_time={seconds}"), "-max_len=4096"], &[])?;
     }
     Ok(())
+}
+
+/// Counts the instructions of decisions and of compiling, or tells whether they have grown.
+fn instructions(flag: Option<&str>) -> Result<(), String> {
+    let found = |program: &str| {
+        let output = Command::new(program).arg("--version").output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    if found("valgrind").is_none() {
+        println!("no valgrind: instructions are not counted");
+        return Ok(());
+    }
+    // The runner must be of the same version as the library.
+    let lock = std::fs::read_to_string("Cargo.lock").map_err(|error| error.to_string())?;
+    let version = lock.split_once("name = \"gungraun\"\nversion = \"").and_then(|(_, rest)| rest.split('"').next());
+    let version = version.ok_or("Cargo.lock has no gungraun")?;
+    if !found("gungraun-runner").is_some_and(|text| text.trim().ends_with(version)) {
+        cargo(&["install", "gungraun-runner", "--locked", "--version", version], &[])?;
+    }
+    let run = ["run", "-q", "--release", "-p", "gatewright-benches", "--features", "instructions", "--bin", "instructions"];
+    match flag {
+        None => cargo(&run, &[]),
+        Some("--check") => cargo(&[&run[..], &["--", "--check"]].concat(), &[]),
+        Some(other) => Err(format!("`{other}` is not a flag of instructions, expected --check")),
+    }
 }
 
 /// Counts the crates that core pulls in.
