@@ -5,28 +5,34 @@
 pub(crate) struct Blob<'t>(pub(crate) &'t [u8]);
 
 impl<'t> Blob<'t> {
+    #[inline]
     pub(crate) fn u8(self, at: usize) -> u8 {
         self.0.get(at).copied().unwrap_or(0)
     }
 
+    #[inline]
     pub(crate) fn u16(self, at: usize) -> u16 {
         self.0.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |octets| u16::from_le_bytes(*octets))
     }
 
+    #[inline]
     pub(crate) fn u32(self, at: usize) -> u32 {
         self.0.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |octets| u32::from_le_bytes(*octets))
     }
 
+    #[inline]
     pub(crate) fn u64(self, at: usize) -> u64 {
         self.0.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |octets| u64::from_le_bytes(*octets))
     }
 
     /// A place in this piece; 0 stands for none.
+    #[inline]
     pub(crate) fn place(self, at: usize) -> usize {
         usize::try_from(self.u32(at)).unwrap_or(0)
     }
 
     /// Asks for the memory behind a place before it is needed: what is read one after the other then arrives together.
+    #[inline]
     pub(crate) fn fetch(self, at: usize) {
         const LINES: usize = 10;
         let (lines, _) = self.0.get(at..).unwrap_or_default().as_chunks::<64>();
@@ -34,6 +40,7 @@ impl<'t> Blob<'t> {
         std::hint::black_box(lines.iter().take(LINES).fold(0_u8, |sum, line| sum ^ line[0]));
     }
 
+    #[inline]
     pub(crate) fn bytes(self, at: usize, len: usize) -> &'t [u8] {
         self.0.get(at..at.wrapping_add(len)).unwrap_or_default()
     }
@@ -77,6 +84,7 @@ impl Writer {
 }
 
 /// The high bit of every octet of a word that is zero.
+#[inline]
 pub(crate) fn zeros(word: u64) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     !((word & LOW).wrapping_add(LOW) | word | LOW)
@@ -89,6 +97,7 @@ pub(crate) const FIRST: u8 = 0x40;
 pub(crate) const SECOND: u8 = 0x80;
 
 /// The classes that some octet is in, with [`SECOND`] if there is such a pair.
+#[inline]
 pub(crate) fn classes(bytes: &[u8], table: &Classes) -> u8 {
     let class = |octet: u8| table.get(usize::from(octet)).copied().unwrap_or(0);
     let (mut all, mut pairs, mut before) = (0, 0, 0);

@@ -56,6 +56,7 @@ impl<'a> Host<'a> {
 }
 
 /// Reads `host[:port]`: what Host, `:authority` and the server name of TLS go through alike.
+#[inline]
 pub(crate) fn parse_authority(raw: &[u8]) -> Result<RequestAuthority<'_>, Refusal> {
     let refused = Refusal::AuthoritySyntax;
     let received = std::str::from_utf8(raw).map_err(|_| refused)?;
@@ -76,6 +77,7 @@ pub(crate) fn parse_authority(raw: &[u8]) -> Result<RequestAuthority<'_>, Refusa
 }
 
 /// A number of few digits.
+#[inline]
 fn decimal(digits: &[u8]) -> Option<u16> {
     let mut number = 0_u32;
     for digit in digits {
@@ -88,6 +90,7 @@ fn decimal(digits: &[u8]) -> Option<u16> {
     u16::try_from(number).ok()
 }
 
+#[inline]
 fn parse_host(received: &str) -> Result<Host<'_>, Refusal> {
     let refused = Refusal::AuthoritySyntax;
     if received.as_bytes().first() == Some(&b'[') {
@@ -111,6 +114,7 @@ fn parse_host(received: &str) -> Result<Host<'_>, Refusal> {
 
 /// Labels between dots, each of one to 63 letters, digits, hyphens, or underscores, which DNS has and host names should
 /// not.
+#[inline]
 fn are_labels(name: &[u8]) -> bool {
     let ends = [name.first(), name.last()].iter().all(|end| end.is_some_and(|b| *b != b'.'));
     let lengths = name.len() <= LONGEST_LABEL || name.split(|b| *b == b'.').all(|label| label.len() <= LONGEST_LABEL);

@@ -58,6 +58,7 @@ impl CanonicalTarget<'_> {
 const LONGEST_TARGET: usize = 8192;
 
 /// Refuses methods that are no token, and CONNECT ([R-T2], [R-T5]).
+#[inline]
 pub(crate) fn check_method(method: &str) -> Result<(), Refusal> {
     // Most requests have one of these.
     if matches!(method, "GET" | "POST" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") {
@@ -75,6 +76,7 @@ pub(crate) fn check_method(method: &str) -> Result<(), Refusal> {
 }
 
 /// Tells the forms of a target apart ([R-T1] to [R-T4]).
+#[inline]
 pub(crate) fn split_form<'a>(method: &str, target: &'a [u8]) -> Result<TargetForm<'a>, Refusal> {
     if target.len() > LONGEST_TARGET {
         return Err(Refusal::TargetTooLong);
@@ -102,6 +104,7 @@ pub(crate) fn split_form<'a>(method: &str, target: &'a [u8]) -> Result<TargetFor
 
 /// Makes a target in origin form canonical, or refuses it. Allocates only if the path changes or has parameters
 /// to strip; a target without path is `/`.
+#[inline]
 pub(crate) fn canonical_target(raw: &[u8], rules: PathRules) -> Result<CanonicalTarget<'_>, Refusal> {
     let text = std::str::from_utf8(raw).map_err(|_| Refusal::TargetOctet)?;
     let end = find_octet(raw, b'?');
@@ -149,17 +152,20 @@ static CLASSES: Classes = {
 };
 
 /// Whether every octet may stand in a target ([R-T3]).
+#[inline]
 fn has_allowed_octets(raw: &[u8]) -> bool {
     classes(raw, &CLASSES) & REFUSED == 0
 }
 
 /// Whether a path is canonical under every choice of rules, as far as can be told from single octets and pairs of them:
 /// no triplet, no parameter, no octet that is refused, no empty segment but the last, no segment that begins with a dot.
+#[inline]
 fn is_canonical(path: &[u8]) -> bool {
     !path.is_empty() && classes(path, &CLASSES) == 0
 }
 
 /// The place of the first such octet, or the end.
+#[inline]
 fn find_octet(bytes: &[u8], octet: u8) -> usize {
     let pattern = u64::from_le_bytes([octet; 8]);
     let (words, rest) = bytes.as_chunks::<8>();

@@ -14,7 +14,7 @@ use crate::options::Options;
 use crate::table::host_map::HostMap;
 use crate::table::path_index::{self, Entry};
 use crate::table::precedence::RouteRank;
-use crate::table::rule::RuleData;
+use crate::table::rule::{RuleData, Shares};
 use crate::table::{
     Backend, BackendId, Endpoints, Inner, MatchId, Parents, Route, RouteId, RouteInfo, RouteKind, Rule, RuleId, RuleInfo, ServedRoutes,
     Site, Table,
@@ -55,6 +55,8 @@ pub(crate) struct Draft {
     changing: BTreeMap<(Parent, Meeting, Option<Hostname>), Vec<u32>>,
     /// Filters by hash, so that equal ones are shared.
     filters: BTreeMap<u64, Vec<Arc<Filters>>>,
+    /// Lists of backends, so that equal ones are shared.
+    shares: BTreeMap<Vec<(u64, Option<BackendId>, *const Filters)>, Shares>,
     /// The numbers of header fields in path indexes.
     names: BTreeMap<Box<str>, u16>,
 }
@@ -70,14 +72,14 @@ impl Draft {
             parents: Arc::new(Parents { chosen: options.chosen(), ..parents }),
             ..Inner::default()
         };
-        Self { inner, changing: BTreeMap::new(), filters: BTreeMap::new(), names: BTreeMap::new() }
+        Self { inner, changing: BTreeMap::new(), filters: BTreeMap::new(), shares: BTreeMap::new(), names: BTreeMap::new() }
     }
 
     /// A change of a table.
     pub(crate) fn of(table: &Table) -> Self {
         let inner = (*table.inner).clone();
         let names = inner.names.iter().zip(0..).map(|(name, number)| (name.as_str().into(), number)).collect();
-        Self { inner, changing: BTreeMap::new(), filters: BTreeMap::new(), names }
+        Self { inner, changing: BTreeMap::new(), filters: BTreeMap::new(), shares: BTreeMap::new(), names }
     }
 
     /// The names of fields that the table refers to.
@@ -203,6 +205,8 @@ impl Draft {
                 None => known.push(Arc::clone(filters)),
             }
         }
+        let shares = self.shares.entry(data.shares.key()).or_insert_with(|| data.shares.clone());
+        data.shares = shares.clone();
         data
     }
 
@@ -253,7 +257,7 @@ impl Draft {
             let of_rule = inner.routes.get(route.0)?.as_deref()?.rules.get(usize::try_from(of_route).ok()?)?;
             let data = inner.rule_data.get(rule.0)?;
             // A backend may ask for sessions.
-            let no_session = |id: &crate::table::BackendId| {
+            let no_session = |id: &BackendId| {
                 inner.backends.get(id.0).and_then(Option::as_deref).is_some_and(|backend| backend.session.is_none())
             };
             let plain = data.plain().filter(no_session);

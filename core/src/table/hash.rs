@@ -7,6 +7,7 @@ const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Takes a word into a hash: the two halves of a product, folded, beside the hash as it was, so that no word can make
 /// it forget what came before.
+#[inline]
 pub(crate) fn mix(hash: u64, word: u64) -> u64 {
     let product = u128::from(hash ^ word).wrapping_mul(u128::from(FACTOR));
     let (low, high) = (product as u64, product.wrapping_shr(64) as u64);
@@ -14,6 +15,7 @@ pub(crate) fn mix(hash: u64, word: u64) -> u64 {
 }
 
 /// Takes a text that ends at a separator into a hash.
+#[inline]
 pub(crate) fn text(mut hash: u64, bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     for word in words {
@@ -23,6 +25,7 @@ pub(crate) fn text(mut hash: u64, bytes: &[u8]) -> u64 {
 }
 
 /// The last word of a text: fewer than eight octets, and how many there are in the octet on top.
+#[inline]
 pub(crate) fn tail(rest: &[u8]) -> u64 {
     let mut word = [0; 8];
     word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
@@ -31,6 +34,7 @@ pub(crate) fn tail(rest: &[u8]) -> u64 {
 }
 
 /// The octets of a text one by one, for what is decoded on the way; the same as [`text`].
+#[inline]
 pub(crate) fn octets(mut hash: u64, octets: impl Iterator<Item = u8>) -> u64 {
     let (mut word, mut len) = (0_u64, 0_u32);
     for octet in octets {

@@ -123,6 +123,7 @@ impl HostMap {
     }
 
     /// What is served for any host, if nothing is served for a name.
+    #[inline]
     pub(crate) fn only(&self) -> Option<Blob<'_>> {
         self.any.as_deref().filter(|_| self.named == 0).map(Blob)
     }
@@ -140,6 +141,7 @@ impl HostMap {
 
     /// What is served for the hostnames that cover a host, the most specific first. `None` stands for an address or a
     /// request without host, which only entries for any host cover ([R-H5]). Case does not count.
+    #[inline]
     pub(crate) fn levels<'t>(&'t self, host: Option<&'t str>) -> Levels<'t> {
         let mut levels =
             Levels { map: self, host: "", exact: None, suffixes: [(0, 0); FEW], left: 0, kept: 0, wildcards: false, any: true };
@@ -162,11 +164,13 @@ impl HostMap {
     }
 
     /// Whether some wildcard has this number of labels.
+    #[inline]
     fn wants(&self, count: usize) -> bool {
         let word = self.wildcards.get(count / 64).copied().unwrap_or(0);
         word.wrapping_shr(u32::try_from(count % 64).unwrap_or(0)) & 1 == 1
     }
 
+    #[inline]
     fn probe(&self, hash: u64, name: &str) -> Option<Blob<'_>> {
         let blob = Blob(self.shards.get(shard_of(hash, self.shards.len()))?);
         let place = slots::find(blob, 0, hash, |place| {
@@ -206,6 +210,7 @@ fn shard(entries: &[(Hostname, Vec<u8>)]) -> Arc<[u8]> {
     writer.bytes.into()
 }
 
+#[inline]
 fn value(shard: Blob<'_>, place: usize) -> Blob<'_> {
     let len = shard.place(place.wrapping_add(2));
     let at = place.wrapping_add(ENTRY).wrapping_add(usize::from(shard.u16(place)));
@@ -238,16 +243,19 @@ fn hash_of(hostname: &Hostname) -> u64 {
     }
 }
 
+#[inline]
 fn wildcard(suffix: u64) -> u64 {
     hash::mix(suffix, WILDCARD)
 }
 
+#[inline]
 fn shard_of(hash: u64, shards: usize) -> usize {
     // The slots use other bits: they mix the hash again.
     usize::try_from(hash.wrapping_shr(40)).unwrap_or(0) & shards.wrapping_sub(1)
 }
 
 /// The hash of a whole name, without case.
+#[inline]
 fn name_hash(name: &str) -> u64 {
     let (words, rest) = name.as_bytes().as_chunks::<8>();
     let hash = words.iter().fold(SEED, |hash, word| hash::mix(hash, u64::from_le_bytes(*word) | LOWER));
@@ -261,6 +269,7 @@ fn name_hash(name: &str) -> u64 {
 
 /// Whether two names are equal without case, the second being in lower case. The first has none but the octets of host
 /// names, of which only letters change by the bit, but for `_`, which no hostname has.
+#[inline]
 fn same_name(name: &[u8], lower: &[u8]) -> bool {
     let same = |a: [u8; 8], b: [u8; 8]| u64::from_le_bytes(a) | LOWER == u64::from_le_bytes(b);
     let words = || name.as_chunks::<8>().0.iter().zip(lower.as_chunks::<8>().0);
@@ -301,6 +310,7 @@ fn labels(host: &str, mut each: impl FnMut(usize, usize, u64)) -> u64 {
 }
 
 /// The eight octets before a place, the last on top, and how many of them there are.
+#[inline]
 fn word_before(bytes: &[u8], end: usize) -> (u64, usize) {
     let Some(before) = bytes.get(..end) else { return (0, 0) };
     if let Some(word) = before.last_chunk() {
@@ -311,6 +321,7 @@ fn word_before(bytes: &[u8], end: usize) -> (u64, usize) {
 }
 
 /// The octets on top of a word, fewer than eight, with their number.
+#[inline]
 fn top(word: u64, len: usize) -> u64 {
     let len = u32::try_from(len).unwrap_or(0);
     let octets = word.checked_shr(64_u32.wrapping_sub(len.wrapping_mul(8))).unwrap_or(0);
@@ -352,6 +363,7 @@ impl<'t> Iterator for Levels<'t> {
     /// The hostname as it covers the host, as received; and what is served.
     type Item = (Covering<'t>, Blob<'t>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(hash) = self.exact.take()
             && let Some(found) = self.map.probe(hash, self.host)

@@ -332,6 +332,7 @@ impl Table {
         self.stored(route)?.rules.get(usize::try_from(place).ok()?)
     }
 
+    #[inline]
     pub(crate) fn rule_data(&self, id: RuleId) -> Option<&RuleData> {
         self.inner.rule_data.get(id.0)
     }
@@ -348,6 +349,7 @@ impl Table {
     }
 
     /// Whether a backend is known to have no endpoint ([B-8]).
+    #[inline]
     pub(crate) fn has_no_endpoint(&self, id: BackendId) -> bool {
         let word = usize::try_from(id.0 / 64).ok().and_then(|n| self.inner.without_endpoints.get(n));
         word.is_some_and(|word| word.wrapping_shr(id.0 % 64) & 1 == 1)
@@ -355,6 +357,7 @@ impl Table {
 }
 
 impl Inner {
+    #[inline]
     pub(crate) fn served(&self, parent: Parent) -> Option<&ServedRoutes> {
         let (list, id) = match parent {
             Parent::Listener(id) => (&self.served_listeners, id.0),
@@ -417,6 +420,7 @@ impl Table {
     }
 
     /// What is served at a parent.
+    #[inline]
     pub(crate) fn served(&self, parent: Parent) -> Option<&ServedRoutes> {
         self.inner.served(parent)
     }

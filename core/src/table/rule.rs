@@ -107,6 +107,11 @@ impl Shares {
         Self { list: list.collect() }
     }
 
+    /// What makes two lists equal whose filters are shared already.
+    pub(crate) fn key(&self) -> Vec<(u64, Option<BackendId>, *const Filters)> {
+        self.list.iter().map(|share| (share.end, share.backend, Arc::as_ptr(&share.filters))).collect()
+    }
+
     /// Whether there is no backendRef at all.
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()

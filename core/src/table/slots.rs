@@ -54,6 +54,7 @@ fn fill(entries: &[(u64, u32)], mask: usize, seed: u32) -> (Vec<(u32, u32)>, usi
     (filled, longest)
 }
 
+#[inline]
 fn slot(hash: u64, seed: u32, mask: usize) -> (usize, u32) {
     let mixed = mix(u64::from(seed), hash);
     // The halves tell different things: where it is, and whether it is it.
@@ -80,10 +81,12 @@ pub(crate) fn find(blob: Blob<'_>, at: usize, hash: u64, mut is_it: impl FnMut(u
     None
 }
 
+#[inline]
 fn low(word: u64) -> usize {
     usize::try_from(word & u64::from(u32::MAX)).unwrap_or(0)
 }
 
+#[inline]
 fn high(word: u64) -> u32 {
     u32::try_from(word.wrapping_shr(32)).unwrap_or(0)
 }

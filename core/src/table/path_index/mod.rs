@@ -92,11 +92,13 @@ const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "
 const OTHER_METHOD: u8 = u8::MAX;
 
 /// The number of a method in a record.
+#[inline]
 fn method_number(method: &str) -> u8 {
     METHODS.iter().position(|known| *known == method).and_then(|n| u8::try_from(n).ok()).map_or(OTHER_METHOD, |n| n.wrapping_add(1))
 }
 
 /// The bit of a hash.
+#[inline]
 fn hash_bit(hash: u64) -> u64 {
     1_u64.wrapping_shl(u32::try_from(hash.wrapping_shr(58)).unwrap_or(0))
 }

@@ -324,11 +324,13 @@ struct Walk<'w> {
     left: u32,
 }
 
+#[inline]
 fn path_of(index: Blob<'_>, node: usize) -> &[u8] {
     index.bytes(node.wrapping_add(node::PATH), index.place(node.wrapping_add(node::LEN)))
 }
 
 /// The group of the exact path, and the node of the longest prefix that has matches or expressions.
+#[inline]
 fn deepest(index: Blob<'_>, path: &str) -> (usize, usize) {
     let path = path.as_bytes();
     let depth = index.place(head::DEPTH);
@@ -386,6 +388,7 @@ fn deepest(index: Blob<'_>, path: &str) -> (usize, usize) {
 }
 
 /// The eight octets at a place, or those that are left, and how many.
+#[inline]
 fn word_at(bytes: &[u8], at: usize) -> (u64, usize) {
     let rest = bytes.get(at..).unwrap_or_default();
     if let Some(word) = rest.first_chunk() {
@@ -401,6 +404,7 @@ fn word_at(bytes: &[u8], at: usize) -> (u64, usize) {
 }
 
 /// The first octets of a word, fewer than eight, with their number.
+#[inline]
 fn bottom(word: u64, len: usize) -> u64 {
     let bits = u32::try_from(len.wrapping_mul(8)).unwrap_or(0);
     let mask = 1_u64.wrapping_shl(bits).wrapping_sub(1);
