@@ -53,6 +53,9 @@ const MASKS: [u64; 4] = [0xffff_ffff_ffff, 0xff_ffff_ffff, 0xffff_ffff, 0];
 const EXACT: u64 = 0;
 const PREFIX: u64 = 1;
 const REGEX: u64 = 2;
+/// Beside the length of a method: the rule is for calls of gRPC; it names their service.
+const CALL: u8 = 0x80;
+const OF_SERVICE: u8 = 0x40;
 /// Of `*.example.com` and `example.com`, one is hashed with this.
 const WILDCARD: u64 = 0x5bd1_e995_9d1b_58f3;
 
@@ -149,7 +152,10 @@ impl Floor {
         if method | fields | parameters == 0 {
             return true;
         }
-        let (wanted, mut rule) = rule[4..].split_at((*method).into());
+        if method & CALL != 0 && !request.is_call(method & OF_SERVICE != 0) {
+            return false;
+        }
+        let (wanted, mut rule) = rule[4..].split_at((method & !(CALL | OF_SERVICE)).into());
         if !wanted.is_empty() && wanted != request.method().as_bytes() {
             return false;
         }
@@ -301,7 +307,10 @@ fn rest(rests: &mut Vec<u8>, rule: &SetRule, text: &str, expression: u32) {
     rests.extend(text.as_bytes());
     let method = rule.method.as_deref().unwrap_or_default();
     let counts = [method.len(), rule.headers.len(), rule.queries.len()];
-    rests.extend(counts.map(|count| u8::try_from(count).expect("a rule has few matches")));
+    let mut counts = counts.map(|count| u8::try_from(count).expect("a rule has few matches"));
+    assert!(counts[0] < OF_SERVICE, "methods are short");
+    counts[0] |= if rule.grpc { CALL } else { 0 } | if rule.grpc && !text.is_empty() { OF_SERVICE } else { 0 };
+    rests.extend(counts);
     rests.extend(expression.to_le_bytes());
     rests.extend(method.as_bytes());
     let queries = rule.queries.iter().map(|(name, value)| (encode(name.as_bytes()), encode(value.as_bytes())));

@@ -14,6 +14,8 @@ pub struct Plain {
     query_end: u16,
     fields: Box<[Field]>,
     method: Box<str>,
+    /// Has gRPC's content type.
+    grpc: bool,
 }
 
 /// Where a header field is in the text.
@@ -52,7 +54,10 @@ impl Plain {
             fields.push(Field { start, value: middle, end: place(&text) });
         }
         let method = request.method.as_str().into();
-        Self { text: text.into(), host_end, path_end, query_end, fields: fields.into(), method }
+        let content_type = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let content_type = content_type.map(|(_, value)| value.trim().to_ascii_lowercase()).unwrap_or_default();
+        let grpc = content_type.strip_prefix("application/grpc").is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';', ' ']));
+        Self { text: text.into(), host_end, path_end, query_end, fields: fields.into(), method, grpc }
     }
 
     /// The host.
@@ -73,6 +78,11 @@ impl Plain {
     /// The method.
     pub fn method(&self) -> &str {
         &self.method
+    }
+
+    /// Whether a rule for calls of gRPC may take it: by its content type and, if the rule names a service, two segments.
+    pub fn is_call(&self, of_service: bool) -> bool {
+        self.grpc && (!of_service || self.path().bytes().filter(|octet| *octet == b'/').count() == 2)
     }
 
     /// The header fields.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gatewright_conformance::sets::SetRule;
+use gatewright_conformance::sets::{SetPath, SetRule};
 
 use crate::plain::{Plain, encode};
 use crate::precedence::by_host;
@@ -50,6 +50,8 @@ pub struct Residual {
     method: Option<Box<str>>,
     headers: Box<[(Box<str>, Box<str>)]>,
     queries: Box<[(Box<str>, Box<str>)]>,
+    /// For calls of gRPC only; whether of a service.
+    call: Option<bool>,
 }
 
 impl Residual {
@@ -57,12 +59,14 @@ impl Residual {
     pub fn new(id: u32, rule: &SetRule) -> Self {
         let headers = rule.headers.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let queries = rule.queries.iter().map(|(name, value)| (encode(name.as_bytes()).into(), encode(value.as_bytes()).into()));
-        Self { id, method: rule.method.as_deref().map(Into::into), headers: headers.collect(), queries: queries.collect() }
+        let call = rule.grpc.then(|| rule.path != SetPath::default());
+        Self { id, method: rule.method.as_deref().map(Into::into), headers: headers.collect(), queries: queries.collect(), call }
     }
 
     /// Whether it holds.
     pub fn holds(&self, request: &Plain) -> bool {
         self.method.as_deref().is_none_or(|method| method == request.method())
+            && self.call.is_none_or(|of_service| request.is_call(of_service))
             && self.headers.iter().all(|(name, value)| request.has_field(name.as_bytes(), value.as_bytes()))
             && self.queries.iter().all(|(name, value)| request.has_parameter(name.as_bytes(), value.as_bytes()))
     }

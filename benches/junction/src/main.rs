@@ -55,8 +55,7 @@ struct Request {
 
 impl Contender for Junction {
     const NAME: &'static str = "junction-core";
-    const LACKS: &'static str =
-        "rules without host; a broader host when no rule of a host holds; several lines of a field; hosts shorter than a wildcard's domain (it panics)";
+    const LACKS: &'static str = "rules without host; a broader host when no rule of a host holds; several lines of a field; hosts shorter than a wildcard's domain (it panics)";
     type Request = Request;
     type Source = Vec<Route>;
     type Found = Option<ResolvedRoute>;
@@ -143,20 +142,22 @@ fn route(id: Name, host: &str, ids: &[u32], rules: &[SetRule]) -> Route {
 
 /// Its prefixes are of octets, so that a prefix of segments is two matches.
 fn rule(rule: &SetRule) -> RouteRule {
+    let expression = |text: &str| Regex::from_str(text).expect("the sets have valid expressions");
+    let regex = |text: &str| PathMatch::RegularExpression { value: expression(text) };
     let paths = match &rule.path {
         SetPath::Exact(text) => vec![PathMatch::Exact { value: text.clone() }],
+        SetPath::Prefix(text) if rule.grpc && text != "/" => vec![regex(&format!("^{text}/[^/]*$").replace('.', "\\."))],
         SetPath::Prefix(text) if text == "/" => vec![PathMatch::Prefix { value: text.clone() }],
         SetPath::Prefix(text) => vec![PathMatch::Exact { value: text.clone() }, PathMatch::Prefix { value: format!("{text}/") }],
-        SetPath::Regex(text) => {
-            vec![PathMatch::RegularExpression { value: Regex::from_str(&format!("^(?:{text})$")).expect("the sets have valid expressions") }]
-        }
+        SetPath::Regex(text) => vec![regex(&format!("^(?:{text})$"))],
     };
+    let call = HeaderMatch::RegularExpression { name: "content-type".into(), value: expression("^(?i:application/grpc)([+; ].*)?$") };
     let header = |(name, value): &(String, String)| HeaderMatch::Exact { name: name.clone(), value: value.clone() };
     let query = |(name, value): &(String, String)| QueryParamMatch::Exact { name: name.clone(), value: value.clone() };
     let matches = paths.into_iter().map(|path| RouteMatch {
         path: Some(path),
         method: rule.method.clone(),
-        headers: rule.headers.iter().map(header).collect(),
+        headers: rule.headers.iter().map(header).chain(rule.grpc.then(|| call.clone())).collect(),
         query_params: rule.queries.iter().map(query).collect(),
     });
     let service = Service::kube("apps", "svc").expect("it is a name");

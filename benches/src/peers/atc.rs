@@ -120,6 +120,12 @@ fn expression(rule: &SetRule) -> String {
         SetPath::Prefix(text) => format!("(http.path == {} || http.path ^= {})", quote(text), quote(&format!("{text}/"))),
         SetPath::Regex(text) => format!("http.path ~ r#\"^(?:{text})$\"#"),
     });
+    if rule.grpc {
+        all.push("http.headers.content_type ~ r#\"^(?i:application/grpc)([+; ].*)?$\"#".to_owned());
+        if rule.path != SetPath::default() {
+            all.push("http.path ~ r#\"^/[^/]*/[^/]*$\"#".to_owned());
+        }
+    }
     all.extend(rule.method.iter().map(|method| format!("http.method == {}", quote(method))));
     // Of several lines of a field any one may hold the value.
     let header = |(name, value): &(String, String)| format!("any(http.headers.{}) == {}", name.replace('-', "_"), quote(value));
