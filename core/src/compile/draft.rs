@@ -257,9 +257,8 @@ impl Draft {
             let of_rule = inner.routes.get(route.0)?.as_deref()?.rules.get(usize::try_from(of_route).ok()?)?;
             let data = inner.rule_data.get(rule.0)?;
             // A backend may ask for sessions.
-            let no_session = |id: &BackendId| {
-                inner.backends.get(id.0).and_then(Option::as_deref).is_some_and(|backend| backend.session.is_none())
-            };
+            let no_session =
+                |id: &BackendId| inner.backends.get(id.0).and_then(Option::as_deref).is_some_and(|backend| backend.session.is_none());
             let plain = data.plain().filter(no_session);
             Some(Entry { match_: *match_, rule, route, plain, matcher: of_rule.matchers.get(usize::try_from(place).ok()?)? })
         };

@@ -8,7 +8,8 @@ const CHUNK: usize = 64;
 /// A list in chunks: cloning it clones one pointer for 64 elements, and changing an element copies its chunk.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunked<T> {
-    chunks: Vec<Arc<Vec<T>>>,
+    /// Full chunks; what is behind the end of the list is filled.
+    chunks: Vec<Arc<[T]>>,
     len: usize,
 }
 
@@ -24,12 +25,12 @@ impl<T> Chunked<T> {
     }
 
     pub(crate) fn get(&self, n: u32) -> Option<&T> {
-        let n = usize::try_from(n).ok()?;
+        let n = usize::try_from(n).ok().filter(|n| *n < self.len)?;
         self.chunks.get(n / CHUNK)?.get(n % CHUNK)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.chunks.iter().flat_map(|chunk| chunk.iter()).take(self.len)
     }
 }
 
@@ -37,15 +38,10 @@ impl<T: Clone> Chunked<T> {
     /// Sets the element of a number, which may be the next one; those between are `fill`.
     pub(crate) fn set(&mut self, n: u32, value: T, fill: &T) {
         let Ok(n) = usize::try_from(n) else { return };
-        while self.len <= n {
-            if self.len.is_multiple_of(CHUNK) {
-                self.chunks.push(Arc::new(Vec::with_capacity(CHUNK)));
-            }
-            if let Some(chunk) = self.chunks.last_mut() {
-                Arc::make_mut(chunk).push(fill.clone());
-            }
-            self.len = self.len.saturating_add(1);
+        while self.chunks.len().saturating_mul(CHUNK) <= n {
+            self.chunks.push(std::iter::repeat_n(fill.clone(), CHUNK).collect());
         }
+        self.len = self.len.max(n.saturating_add(1));
         let element = self.chunks.get_mut(n / CHUNK).and_then(|chunk| Arc::make_mut(chunk).get_mut(n % CHUNK));
         if let Some(element) = element {
             *element = value;
@@ -70,6 +66,6 @@ mod tests {
         assert_eq!((list.len(), list.get(77), list.get(1100), list.get(1200)), (1201, Some(&5), Some(&9), Some(&6)));
         assert_eq!(list.iter().count(), 1201);
         let shared = before.chunks.iter().zip(&list.chunks).filter(|(a, b)| Arc::ptr_eq(a, b)).count();
-        assert_eq!(shared, 14, "all full chunks but the one of 77 are shared");
+        assert_eq!(shared, 15, "all chunks but the one of 77 are shared");
     }
 }

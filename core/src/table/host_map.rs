@@ -24,11 +24,19 @@ const FEW: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HostMap {
     /// A power of two of them, or none.
-    shards: Vec<Arc<[u8]>>,
+    shards: Vec<Shard>,
     any: Option<Arc<[u8]>>,
     /// Numbers of labels that suffixes of wildcards have, or once had.
     wildcards: [u64; 2],
     named: usize,
+}
+
+/// A part of the hostnames.
+#[derive(Clone, Debug)]
+struct Shard {
+    /// Mask and seed of the slots, here as well: the slots themselves are then the first that is waited for.
+    head: u64,
+    bytes: Arc<[u8]>,
 }
 
 impl HostMap {
@@ -95,7 +103,7 @@ impl HostMap {
         self.learn(&hostname);
         let at = shard_of(hash_of(&hostname), self.shards.len());
         let Some(place) = self.shards.get_mut(at) else { return };
-        let mut entries: Vec<(Hostname, Vec<u8>)> = entries(Blob(place)).map(|(name, value)| (name, value.0.to_vec())).collect();
+        let mut entries: Vec<(Hostname, Vec<u8>)> = entries(Blob(&place.bytes)).map(|(name, value)| (name, value.0.to_vec())).collect();
         let before = entries.len();
         let found = entries.iter().position(|(name, _)| *name == hostname);
         match (found, value) {
@@ -135,7 +143,7 @@ impl HostMap {
 
     /// Every hostname, in no order that means anything; `None` is any host.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<Hostname>, Blob<'_>)> {
-        let named = self.shards.iter().flat_map(|shard| entries(Blob(shard))).map(|(name, value)| (Some(name), value));
+        let named = self.shards.iter().flat_map(|shard| entries(Blob(&shard.bytes))).map(|(name, value)| (Some(name), value));
         named.chain(self.any.iter().map(|value| (None, Blob(value))))
     }
 
@@ -172,8 +180,9 @@ impl HostMap {
 
     #[inline]
     fn probe(&self, hash: u64, name: &str) -> Option<Blob<'_>> {
-        let blob = Blob(self.shards.get(shard_of(hash, self.shards.len()))?);
-        let place = slots::find(blob, 0, hash, |place| {
+        let shard = self.shards.get(shard_of(hash, self.shards.len()))?;
+        let blob = Blob(&shard.bytes);
+        let place = slots::find_by(blob, 0, shard.head, hash, |place| {
             blob.fetch(place);
             let len = usize::from(blob.u16(place));
             same_name(name.as_bytes(), blob.bytes(place.wrapping_add(ENTRY), len))
@@ -185,7 +194,7 @@ impl HostMap {
 /// An entry: length of the name, length of the value, then both. Wildcards begin with their dot.
 const ENTRY: usize = 6;
 
-fn shard(entries: &[(Hostname, Vec<u8>)]) -> Arc<[u8]> {
+fn shard(entries: &[(Hostname, Vec<u8>)]) -> Shard {
     // The slots' size depends on the number of entries alone, so places are known after a first writing.
     let write = |begin: u32| {
         let mut places = Vec::with_capacity(entries.len());
@@ -207,7 +216,7 @@ fn shard(entries: &[(Hostname, Vec<u8>)]) -> Arc<[u8]> {
         writer.bytes(text_of(hostname).as_bytes());
         writer.bytes(value);
     }
-    writer.bytes.into()
+    Shard { head: slots::head(Blob(&writer.bytes), 0), bytes: writer.bytes.into() }
 }
 
 #[inline]

@@ -62,12 +62,23 @@ fn slot(hash: u64, seed: u32, mask: usize) -> (usize, u32) {
 }
 
 /// The first place of a hash for which `is_it` holds.
-pub(crate) fn find(blob: Blob<'_>, at: usize, hash: u64, mut is_it: impl FnMut(usize) -> bool) -> Option<usize> {
-    let (head, rest) = blob.0.get(at..)?.split_first_chunk::<HEAD>()?;
-    let head = u64::from_le_bytes(*head);
+#[inline]
+pub(crate) fn find(blob: Blob<'_>, at: usize, hash: u64, is_it: impl FnMut(usize) -> bool) -> Option<usize> {
+    find_by(blob, at, head(blob, at), hash, is_it)
+}
+
+/// Mask and seed of a table, for those who keep them elsewhere.
+#[inline]
+pub(crate) fn head(blob: Blob<'_>, at: usize) -> u64 {
+    blob.u64(at)
+}
+
+/// As [`find`], with the [`head`] of the table.
+#[inline]
+pub(crate) fn find_by(blob: Blob<'_>, at: usize, head: u64, hash: u64, mut is_it: impl FnMut(usize) -> bool) -> Option<usize> {
     let mask = low(head);
     let (first, tag) = slot(hash, high(head), mask);
-    let slots = rest.as_chunks::<SLOT>().0.get(..=mask)?;
+    let slots = blob.0.get(at..)?.get(HEAD..)?.as_chunks::<SLOT>().0.get(..=mask)?;
     for step in 0..=mask {
         let slot = u64::from_le_bytes(*slots.get(first.wrapping_add(step) & mask)?);
         let place = usize::try_from(high(slot)).unwrap_or(0);
