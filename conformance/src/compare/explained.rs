@@ -18,7 +18,7 @@ const PER_TABLE: usize = 64;
 /// # Errors
 ///
 /// The first difference.
-pub fn index(seed: u64, cases: u64) -> Result<(), String> {
+pub(crate) fn index(seed: u64, cases: u64) -> Result<(), String> {
     let mut random = Random(seed);
     let mut found = 0;
     for _ in 0..cases.div_ceil(PER_TABLE as u64) {

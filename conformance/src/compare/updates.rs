@@ -65,7 +65,7 @@ fn step(compiler: &mut Compiler, changes: Changes, status: &mut Status, random: 
     let former = compiler.table().clone();
     // There must be somebody to ask, and something to ask for.
     let askable =
-        |resources: &Resources| !resources.gateways.is_empty() && !(resources.http_routes.is_empty() && resources.grpc_routes.is_empty());
+        |resources: &Resources| !(resources.gateways.is_empty() || resources.http_routes.is_empty() && resources.grpc_routes.is_empty());
     let some = |count: usize, resources: &Resources| if askable(resources) { count } else { 0 };
     let asked: Vec<_> = (0..some(2, compiler.resources())).map(|_| world::request(random, compiler.resources())).collect();
     let answers: Vec<_> = asked.iter().map(|request| answer(&former, request)).collect();

@@ -14,7 +14,7 @@ use crate::options::Options;
 use crate::table::host_map::HostMap;
 use crate::table::path_index::{self, Entry};
 use crate::table::precedence::RouteRank;
-use crate::table::rule::{RuleData, Shares};
+use crate::table::rule::{RuleData, Shares, SharesKey};
 use crate::table::{
     Backend, BackendId, Endpoints, Inner, MatchId, Parents, Route, RouteId, RouteInfo, RouteKind, Rule, RuleId, RuleInfo, ServedRoutes,
     Site, Table,
@@ -56,7 +56,7 @@ pub(crate) struct Draft {
     /// Filters by hash, so that equal ones are shared.
     filters: BTreeMap<u64, Vec<Arc<Filters>>>,
     /// Lists of backends, so that equal ones are shared.
-    shares: BTreeMap<Vec<(u64, Option<BackendId>, *const Filters)>, Shares>,
+    shares: BTreeMap<SharesKey, Shares>,
     /// The numbers of header fields in path indexes.
     names: BTreeMap<Box<str>, u16>,
 }

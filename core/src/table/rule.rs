@@ -81,6 +81,9 @@ impl RuleData {
     }
 }
 
+/// What makes two lists of backends equal: sums of weights, backends, and shared filters by where they are.
+pub(crate) type SharesKey = Vec<(u64, Option<BackendId>, *const Filters)>;
+
 /// The backendRefs of a rule, by weight ([B-1]).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shares {
@@ -108,7 +111,7 @@ impl Shares {
     }
 
     /// What makes two lists equal whose filters are shared already.
-    pub(crate) fn key(&self) -> Vec<(u64, Option<BackendId>, *const Filters)> {
+    pub(crate) fn key(&self) -> SharesKey {
         self.list.iter().map(|share| (share.end, share.backend, Arc::as_ptr(&share.filters))).collect()
     }
 
