@@ -3,9 +3,12 @@
 use super::hash::mix;
 use crate::blob::{Blob, Writer};
 
-/// Neighbours that a lookup may have to pass. A table that would need more is built with another seed: texts that are
-/// chosen to meet under one seed would have to meet under all of them.
-const LONGEST_RUN: usize = 24;
+/// Neighbours that a lookup may have to pass; by chance there are more of them in a large table. A table that would need
+/// more is built with another seed: texts that are chosen to meet under one seed would have to meet under all of them.
+fn longest_run(count: usize) -> usize {
+    usize::try_from(count.max(1).ilog2()).unwrap_or(0).saturating_mul(2).saturating_add(24)
+}
+
 const SEEDS: u32 = 32;
 
 /// Octets before the first slot: mask and seed.
@@ -23,7 +26,7 @@ pub(crate) fn write(entries: &[(u64, u32)], writer: &mut Writer) {
         if run < best_run {
             (best, best_run) = (Some((seed, filled)), run);
         }
-        if best_run <= LONGEST_RUN {
+        if best_run <= longest_run(count) {
             break;
         }
     }
@@ -132,7 +135,7 @@ mod tests {
     fn long_runs_get_another_seed() {
         let meets = |hash: &u64| slot(*hash, 0, 255).0 == 9;
         let entries: Vec<(u64, u32)> = (0..u64::MAX).filter(meets).take(100).map(|hash| (hash, 1)).collect();
-        assert!(fill(&entries, 255, 0).1 > LONGEST_RUN);
+        assert!(fill(&entries, 255, 0).1 > longest_run(100));
         let mut writer = Writer::default();
         write(&entries, &mut writer);
         assert_ne!(Blob(&writer.bytes).u32(4), 0);
@@ -141,6 +144,6 @@ mod tests {
             passed += 1;
             false
         });
-        assert!(passed <= LONGEST_RUN);
+        assert!(passed <= longest_run(100));
     }
 }
