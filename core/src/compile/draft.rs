@@ -210,18 +210,16 @@ impl Draft {
         data
     }
 
-    /// Writes what has changed, and tells where that is.
-    pub(crate) fn finish(mut self) -> (Table, Vec<Site>) {
+    /// Writes what has changed.
+    pub(crate) fn finish(mut self) -> Table {
         let mut of_parents = BTreeMap::<Parent, Vec<(Meeting, Option<Hostname>, Vec<u32>)>>::new();
         for ((parent, meeting, hostname), ids) in std::mem::take(&mut self.changing) {
             of_parents.entry(parent).or_default().push((meeting, hostname, ids));
         }
-        let mut sites = Vec::new();
         for (parent, list) in of_parents {
             let Some(mut served) = self.inner.served(parent).cloned() else { continue };
             let (mut http, mut grpc, mut tls) = (Vec::new(), Vec::new(), Vec::new());
             for (meeting, hostname, ids) in list {
-                sites.push(Site { parent, hostname: hostname.clone() });
                 match meeting {
                     Meeting::Http => http.push((hostname, self.index(ids))),
                     Meeting::Grpc => grpc.push((hostname, self.index(ids))),
@@ -240,9 +238,7 @@ impl Draft {
                 *place = Arc::new(served);
             }
         }
-        sites.sort();
-        sites.dedup();
-        (Table { inner: Arc::new(self.inner) }, sites)
+        Table { inner: Arc::new(self.inner) }
     }
 
     /// The path index of these matches; `None` for none.

@@ -225,7 +225,7 @@ impl State {
         }
         self.patterns.forget_failures();
         let Work { draft, marks, .. } = work;
-        (self.table, _) = draft.finish();
+        self.table = draft.finish();
         Ok(self.outcome(marks, lookup, whole))
     }
 
