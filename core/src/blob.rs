@@ -35,9 +35,14 @@ impl<'t> Blob<'t> {
     #[inline]
     pub(crate) fn fetch(self, at: usize) {
         const LINES: usize = 10;
-        let (lines, _) = self.0.get(at..).unwrap_or_default().as_chunks::<64>();
+        let here = self.0.get(at..).unwrap_or_default();
+        let sum = |lines: &[[u8; 64]]| lines.iter().fold(0_u8, |sum, line| sum ^ line[0]);
+        let sum = match here.first_chunk::<{ LINES * 64 }>() {
+            Some(lines) => sum(lines.as_chunks().0),
+            None => sum(here.as_chunks().0),
+        };
         // The sum means nothing, and nothing waits for it.
-        std::hint::black_box(lines.iter().take(LINES).fold(0_u8, |sum, line| sum ^ line[0]));
+        std::hint::black_box(sum);
     }
 
     #[inline]
@@ -76,9 +81,17 @@ impl Writer {
 
     /// Writes a number that was not known when its place was passed.
     pub(crate) fn patch(&mut self, at: u32, value: u32) {
-        let place = usize::try_from(at).ok().and_then(|at| self.bytes.get_mut(at..)?.first_chunk_mut());
-        if let Some(place) = place {
-            *place = value.to_le_bytes();
+        self.put(at, value.to_le_bytes());
+    }
+
+    /// The same for a short number.
+    pub(crate) fn patch_u16(&mut self, at: u32, value: u16) {
+        self.put(at, value.to_le_bytes());
+    }
+
+    fn put<const N: usize>(&mut self, at: u32, value: [u8; N]) {
+        if let Some(place) = usize::try_from(at).ok().and_then(|at| self.bytes.get_mut(at..)?.first_chunk_mut()) {
+            *place = value;
         }
     }
 }
@@ -90,56 +103,9 @@ pub(crate) fn zeros(word: u64) -> u64 {
     !((word & LOW).wrapping_add(LOW) | word | LOW)
 }
 
-/// Octets by class. The low bits are classes that count for each octet; [`FIRST`] and [`SECOND`] count where one of the
-/// first stands right before one of the second.
-pub(crate) type Classes = [u8; 256];
-pub(crate) const FIRST: u8 = 0x40;
-pub(crate) const SECOND: u8 = 0x80;
-
-/// The classes that some octet is in, with [`SECOND`] if there is such a pair.
-#[inline]
-pub(crate) fn classes(bytes: &[u8], table: &Classes) -> u8 {
-    let class = |octet: u8| table.get(usize::from(octet)).copied().unwrap_or(0);
-    let (mut all, mut pairs, mut before) = (0, 0, 0);
-    let mut look = |octet: u8| {
-        let class = class(octet);
-        all |= class;
-        pairs |= class & before;
-        before = class.wrapping_shl(1);
-    };
-    // Four at a time, since the compiler does not do it by itself.
-    let (fours, rest) = bytes.as_chunks::<4>();
-    for [a, b, c, d] in fours {
-        [*a, *b, *c, *d].into_iter().for_each(&mut look);
-    }
-    rest.iter().copied().for_each(&mut look);
-    (all & !(FIRST | SECOND)) | (pairs & SECOND)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_octet_and_every_pair() {
-        let mut table = [0; 256];
-        (table[usize::from(b'x')], table[usize::from(b'y')]) = (1 | FIRST, 2 | SECOND);
-        for len in 0..40 {
-            let clean = vec![b'a'; len];
-            assert_eq!(classes(&clean, &table), 0);
-            for at in 0..len {
-                let mut bytes = clean.clone();
-                bytes[at] = b'x';
-                assert_eq!(classes(&bytes, &table), 1, "{len} {at}");
-                for other in (0..len).filter(|other| *other != at) {
-                    let mut bytes = bytes.clone();
-                    bytes[other] = b'y';
-                    let pair = if at + 1 == other { SECOND } else { 0 };
-                    assert_eq!(classes(&bytes, &table), 3 | pair, "{len} {at} {other}");
-                }
-            }
-        }
-    }
 
     #[test]
     fn zeros_of_a_word() {

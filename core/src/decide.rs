@@ -16,7 +16,7 @@ use crate::request::{Authority, Headers, Pick, Place, Request};
 use crate::session::{Choice, Sessions};
 use crate::table::host_map::HostMap;
 use crate::table::path_index::{Found, Search};
-use crate::table::rule::{RuleData, Share};
+use crate::table::rule::RuleData;
 use crate::table::{ANY_PORT, ListenerId, PortId, PortProtocol, Table};
 
 // Statics, because a borrow of them outlives the call.
@@ -54,6 +54,8 @@ impl Table {
     /// Reads the request in its canonical form and finds its listener.
     #[inline]
     pub(crate) fn read<'a, H: Headers + ?Sized>(&'a self, request: &Request<'a, H>) -> Result<Read<'a, H>, Reason> {
+        // Asked first, since it waits for memory that nothing else has asked for.
+        let fields = Fields::read(request.headers);
         check_method(request.method).map_err(Reason::Refused)?;
         let (scheme, authority, target) = match split_form(request.method, request.target).map_err(Reason::Refused)? {
             TargetForm::Origin(target) => (request.scheme, request.authority, Some(target)),
@@ -72,7 +74,7 @@ impl Table {
             Some(target) => Some(canonical_target(target, choices.paths).map_err(Reason::Refused)?),
             None => None,
         };
-        let fields = Fields::read(request.headers).map_err(Reason::Refused)?;
+        let fields = fields.map_err(Reason::Refused)?;
         if choices.alias_headers == AliasHeaders::Reject
             && request.headers.names().any(|name| self.inner.parents.known_fields.original(name).is_some())
         {
@@ -154,7 +156,7 @@ impl Table {
     }
 
     /// The match that wins ([M-20]).
-    fn find<H: Headers + ?Sized>(&self, read: &Read<'_, H>, request: &Request<'_, H>) -> Option<Found> {
+    fn find<H: Headers + ?Sized>(&self, read: &Read<'_, H>, request: &Request<'_, H>) -> Option<Found<'_>> {
         let has_grpc = self.served(read.parent).is_some_and(|routes| !routes.grpc.is_empty());
         let subject = read.subject(request, has_grpc && is_grpc(request.headers))?;
         let host = read.host();
@@ -175,7 +177,7 @@ impl Table {
         host: Option<&str>,
         subject: &Subject<'_, H>,
         cors_only: bool,
-    ) -> Option<Found> {
+    ) -> Option<Found<'_>> {
         let routes = self.served(parent)?;
         // When no rule of the most specific hostname matches, broader ones are asked, unless it captures the request
         // ([U-5]).
@@ -222,7 +224,7 @@ impl Table {
     /// What the winning rule does with the request: the fixed pipeline of [F-3].
     fn outcome<'a, H: Headers + ?Sized>(
         &'a self,
-        winner: Found,
+        winner: Found<'a>,
         read: Read<'a, H>,
         request: &Request<'a, H>,
         pick: Pick,
@@ -232,7 +234,10 @@ impl Table {
         let matched = Matched { parent: read.parent, route: winner.route, rule: winner.rule, match_: winner.match_ };
         let Some(target) = read.target else { return none() };
         // What most rules are: nothing more has to be read.
-        if let Some(backend) = winner.plain.filter(|backend| !target.redirect && !self.has_no_endpoint(*backend)) {
+        let picked = winner.backend(pick);
+        if let Some(backend) = picked
+            && !(winner.does_more || target.redirect || self.has_no_endpoint(backend))
+        {
             return Decision::Forward(Forward {
                 matched,
                 backend,
@@ -289,19 +294,27 @@ impl Table {
             let respond = respond(Some(matched), Reason::NoBackends, request.headers, response);
             return Decision::Respond(Respond { auth, extensions, ..respond });
         }
-        let Some(Choice { share, session }) = self.choose_share(rule, matched, request.headers, pick, sessions) else {
-            return answer(Reason::ZeroWeights, response);
+        let (backend, own, session) = match picked {
+            Some(backend) => (Some(backend), None, None),
+            None => {
+                let Some(Choice { share, session }) = self.choose_share(rule, matched, request.headers, pick, sessions) else {
+                    return answer(Reason::ZeroWeights, response);
+                };
+                (share.backend, Some(&*share.filters), session)
+            }
         };
-        response.headers.modifiers = [Some(&share.filters.response_headers), Some(&rule.filters.response_headers)];
-        if share.filters.unresolved {
-            return answer(Reason::UnresolvedFilter, response);
+        if let Some(own) = own {
+            response.headers.modifiers[0] = Some(&own.response_headers);
+            if own.unresolved {
+                return answer(Reason::UnresolvedFilter, response);
+            }
+            extensions.all[1] = &own.extensions;
+            // The backend of a redirecting share need not be reachable ([F-36]).
+            if let Some(redirect) = &own.redirect {
+                return to(redirect, extensions, response);
+            }
         }
-        extensions.all[1] = &share.filters.extensions;
-        // The backend of a redirecting share need not be reachable ([F-36]).
-        if let Some(redirect) = &share.filters.redirect {
-            return to(redirect, extensions, response);
-        }
-        let Some(backend) = share.backend else { return answer(Reason::InvalidBackend, response) };
+        let Some(backend) = backend else { return answer(Reason::InvalidBackend, response) };
         if self.has_no_endpoint(backend) {
             return answer(Reason::NoEndpoints, response);
         }
@@ -310,11 +323,11 @@ impl Table {
             backend,
             known_fields: &self.inner.parents.known_fields,
             keeps_aliases: self.inner.choices.alias_headers == AliasHeaders::Keep,
-            authority: rewritten_host(rule, share).or(received),
-            target: Target { rewrite: rewrite(rewritten_path(rule, share), prefix), ..target_of(target) },
-            request_headers: HeaderEdits { modifiers: [Some(&rule.filters.request_headers), Some(&share.filters.request_headers)] },
+            authority: rewritten_host(rule, own).or(received),
+            target: Target { rewrite: rewrite(rewritten_path(rule, own), prefix), ..target_of(target) },
+            request_headers: HeaderEdits { modifiers: [Some(&rule.filters.request_headers), own.map(|own| &own.request_headers)] },
             response,
-            mirrors: Mirrors { all: [&rule.filters.mirrors, &share.filters.mirrors], pick },
+            mirrors: Mirrors { all: [&rule.filters.mirrors, own.map_or(&[], |own| &own.mirrors)], pick },
             timeouts: rule.timeouts(),
             retry: rule.retry(),
             session,
@@ -415,18 +428,18 @@ fn rewrite(modifier: Option<&PathModifier>, matched: usize) -> Rewrite<'_> {
 }
 
 /// The path rewrite; the backend's comes before the rule's ([F-36]).
-fn rewritten_path<'a>(rule: &'a RuleData, share: &'a Share) -> Option<&'a PathModifier> {
+fn rewritten_path<'a>(rule: &'a RuleData, own: Option<&'a Filters>) -> Option<&'a PathModifier> {
     let of = |filters: &'a Filters| filters.rewrite.as_ref().and_then(|rewrite| rewrite.path.as_ref());
-    of(&share.filters).or_else(|| of(&rule.filters))
+    own.and_then(of).or_else(|| of(&rule.filters))
 }
 
 /// The host rewrite: URLRewrite before `set Host` ([F-13]), the backend's before the rule's ([F-36]).
-fn rewritten_host<'a>(rule: &'a RuleData, share: &'a Share) -> Option<&'a str> {
+fn rewritten_host<'a>(rule: &'a RuleData, own: Option<&'a Filters>) -> Option<&'a str> {
     let of = |filters: &'a Filters| {
         let rewrite = filters.rewrite.as_ref().and_then(|rewrite| rewrite.hostname.as_deref());
         rewrite.or(filters.request_headers.host.as_deref())
     };
-    of(&share.filters).or_else(|| of(&rule.filters))
+    own.and_then(of).or_else(|| of(&rule.filters))
 }
 
 /// A redirect; the port follows [F-23].

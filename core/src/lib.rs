@@ -38,6 +38,7 @@ mod blob;
 mod compile;
 mod decide;
 mod features;
+mod octets;
 mod validate;
 
 pub use compile::{Changes, Compiled, Compiler, ObjectStatus, Status, Update, compile};

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Refusal;
-use crate::blob::{Classes, FIRST, SECOND, classes};
+use crate::octets::{self, Flag, flag};
 
 /// What kind of name a host is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,20 +60,22 @@ impl<'a> Host<'a> {
 pub(crate) fn parse_authority(raw: &[u8]) -> Result<RequestAuthority<'_>, Refusal> {
     let refused = Refusal::AuthoritySyntax;
     let received = std::str::from_utf8(raw).map_err(|_| refused)?;
-    let end = if raw.first() == Some(&b'[') {
-        raw.iter().position(|b| *b == b']').and_then(|at| at.checked_add(1)).ok_or(refused)?
-    } else {
-        // What stands before the last colon is no name if it has one, too.
-        raw.iter().rposition(|b| *b == b':').unwrap_or(raw.len())
-    };
-    let (host_received, port) = received.split_at_checked(end).ok_or(refused)?;
+    let (host_received, port) = received.split_at_checked(raw.len().wrapping_sub(port_len(raw))).ok_or(refused)?;
     let port = match port.as_bytes() {
         // RFC 3986 section 3.2.3: an empty port is the default one.
         [] | [b':'] => None,
-        [b':', digits @ ..] if digits.len() <= 5 => Some(decimal(digits).ok_or(refused)?),
+        [_, digits @ ..] if digits.len() <= 5 => Some(decimal(digits).ok_or(refused)?),
         _ => return Err(refused),
     };
     Ok(RequestAuthority { received, host_received, port, host: parse_host(host_received)? })
+}
+
+/// Octets of the port, with its colon. A colon that no digits follow to the end is none, and no name has one.
+#[inline]
+fn port_len(raw: &[u8]) -> usize {
+    let digits = raw.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let before = raw.iter().rev().nth(digits);
+    if before == Some(&b':') { digits.wrapping_add(1) } else { 0 }
 }
 
 /// A number of few digits.
@@ -118,25 +120,17 @@ fn parse_host(received: &str) -> Result<Host<'_>, Refusal> {
 fn are_labels(name: &[u8]) -> bool {
     let ends = [name.first(), name.last()].iter().all(|end| end.is_some_and(|b| *b != b'.'));
     let lengths = name.len() <= LONGEST_LABEL || name.split(|b| *b == b'.').all(|label| label.len() <= LONGEST_LABEL);
-    ends && lengths && classes(name, &OUTSIDE) == 0
+    ends && lengths && !octets::any(0, name, is_outside)
 }
 
-/// The octets that are not in names, and dots, of which two must not be neighbours.
-static OUTSIDE: Classes = {
-    let mut table = [0; 256];
-    let mut octet = 0_u8;
-    loop {
-        let inside = octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~');
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-        {
-            table[octet as usize] = if octet == b'.' { FIRST | SECOND } else { !inside as u8 };
-        }
-        if octet == u8::MAX {
-            break table;
-        }
-        octet = octet.wrapping_add(1);
-    }
-};
+/// Octets that are not in names, and the second of two dots.
+#[inline]
+fn is_outside(before: u8, octet: u8) -> Flag {
+    let letter = flag((octet | 0x20).wrapping_sub(b'a') < 26);
+    let digit = flag(octet.wrapping_sub(b'0') < 10);
+    let mark = flag(octet.wrapping_sub(b'-') < 2) | flag(octet == b'_') | flag(octet == b'~');
+    !(letter | digit | mark) | (flag(before == b'.') & flag(octet == b'.'))
+}
 
 #[cfg(test)]
 mod tests {
@@ -156,6 +150,15 @@ mod tests {
         ] {
             let read = parse_authority(raw.as_bytes()).unwrap();
             assert_eq!((&*read.host.to_lowercase(), read.port, read.host.kind(), read.received), (host, port, kind, raw));
+        }
+    }
+
+    /// Every pair of octets, in words.
+    #[test]
+    fn octets_of_a_name() {
+        let inside = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        for (a, b) in (0..=u8::MAX).flat_map(|a| (0..=u8::MAX).map(move |b| (a, b))) {
+            assert_eq!(are_labels(&[b'x', a, b, b'y']), inside(a) && inside(b) && (a, b) != (b'.', b'.'), "{a} {b}");
         }
     }
 

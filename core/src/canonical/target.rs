@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::Refusal;
-use crate::blob::{Classes, FIRST, SECOND, classes, zeros};
+use crate::blob::zeros;
+use crate::octets::{self, Flag, flag};
 use crate::options::{EscapedSlashes, PathParameters, PathRules};
 
 /// The form of a request target (RFC 9112 section 3.2).
@@ -129,39 +130,32 @@ pub(crate) fn canonical_target(raw: &[u8], rules: PathRules) -> Result<Canonical
     Ok(CanonicalTarget { path, query, stripped, redirect })
 }
 
-/// Octets that no target may have ([R-T3]), and those that may make a path other than canonical.
-const REFUSED: u8 = 1;
-const SPECIAL: u8 = 2;
-static CLASSES: Classes = {
-    let mut table = [0; 256];
-    let mut octet = 0_u8;
-    loop {
-        let refused = if octet.is_ascii_graphic() && octet != b'#' { 0 } else { REFUSED };
-        let first = if octet == b'/' { FIRST } else { 0 };
-        let second = if matches!(octet, b'/' | b'.') { SECOND } else { 0 };
-        let special = if matches!(octet, b'%' | b';' | b'\\' | b'<' | b'>' | b'`') { SPECIAL } else { 0 };
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-        {
-            table[octet as usize] = refused | special | first | second;
-        }
-        if octet == u8::MAX {
-            break table;
-        }
-        octet = octet.wrapping_add(1);
-    }
-};
+/// Octets that no target may have ([R-T3]).
+#[inline]
+fn is_refused(octet: u8) -> Flag {
+    flag(octet.wrapping_sub(b'!') > b'~' - b'!') | flag(octet == b'#')
+}
+
+/// Octets that may make a path other than canonical: those of triplets and parameters, those that no path may have, and
+/// a slash or dot that stands behind a slash.
+#[inline]
+fn is_special(before: u8, octet: u8) -> Flag {
+    let angle = flag(octet | 2 == b'>');
+    let single = flag(octet == b'%') | flag(octet == b';') | angle | flag(octet == b'\\') | flag(octet == b'`');
+    single | (flag(before == b'/') & flag(octet | 1 == b'/'))
+}
 
 /// Whether every octet may stand in a target ([R-T3]).
 #[inline]
 fn has_allowed_octets(raw: &[u8]) -> bool {
-    classes(raw, &CLASSES) & REFUSED == 0
+    !octets::any(0, raw, |_, octet| is_refused(octet))
 }
 
 /// Whether a path is canonical under every choice of rules, as far as can be told from single octets and pairs of them:
 /// no triplet, no parameter, no octet that is refused, no empty segment but the last, no segment that begins with a dot.
 #[inline]
 fn is_canonical(path: &[u8]) -> bool {
-    !path.is_empty() && classes(path, &CLASSES) == 0
+    !path.is_empty() && !octets::any(0, path, |before, octet| is_refused(octet) | is_special(before, octet))
 }
 
 /// The place of the first such octet, or the end.
@@ -462,6 +456,19 @@ mod tests {
             ("/a/%2e%2e;/b", Refusal::DotSegmentParameter),
         ] {
             assert_eq!(strict(raw), Err(expected), "{raw}");
+        }
+    }
+
+    /// Every pair of octets, in words.
+    #[test]
+    fn octets_of_a_canonical_path() {
+        let refused = |b: u8| !b.is_ascii_graphic() || b == b'#';
+        let special = |b: u8| b"%;\\<>`".contains(&b);
+        for (a, b) in (0..=u8::MAX).flat_map(|a| (0..=u8::MAX).map(move |b| (a, b))) {
+            let (path, query) = ([b'/', b'x', a, b, b'y'], [a, b]);
+            let pair = a == b'/' && matches!(b, b'/' | b'.');
+            assert_eq!(is_canonical(&path), ![a, b].into_iter().any(|b| refused(b) || special(b)) && !pair, "{a} {b}");
+            assert_eq!(has_allowed_octets(&query), !refused(a) && !refused(b), "{a} {b}");
         }
     }
 

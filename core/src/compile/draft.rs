@@ -16,8 +16,8 @@ use crate::table::path_index::{self, Entry};
 use crate::table::precedence::RouteRank;
 use crate::table::rule::{RuleData, Shares, SharesKey};
 use crate::table::{
-    Backend, BackendId, Endpoints, Inner, MatchId, Parents, Route, RouteId, RouteInfo, RouteKind, Rule, RuleId, RuleInfo, ServedRoutes,
-    Site, Table,
+    Backend, BackendId, Endpoints, Inner, MatchId, Parents, PartOf, Route, RouteId, RouteInfo, RouteKind, Rule, RuleId, RuleInfo,
+    ServedRoutes, Site, Table,
 };
 
 /// The rules of a route through one view, and where they are served.
@@ -121,7 +121,7 @@ impl Draft {
             for rule in view.rules {
                 let rule_id = RuleId(next_rule);
                 next_rule = next_rule.saturating_add(1);
-                self.inner.rules.set(rule_id.0, Some((id, length(rules.len()))), &None);
+                self.inner.rules.set(rule_id.0, PartOf::new(id, length(rules.len())), &None);
                 let data = self.shared(rule.data);
                 self.inner.rule_data.set(rule_id.0, data, &RuleData::default());
                 if matches!(kind, RouteKind::Http | RouteKind::Grpc) {
@@ -130,7 +130,7 @@ impl Draft {
                     ids.push(rule_id.0);
                 }
                 for n in 0..rule.matchers.len() {
-                    self.inner.matches.set(next_match, Some((rule_id, length(n))), &None);
+                    self.inner.matches.set(next_match, PartOf::new(rule_id, length(n)), &None);
                     next_match = next_match.saturating_add(1);
                 }
                 let info = RuleInfo { id: rule_id, route: id, index: rule.index, name: rule.name };
@@ -248,15 +248,14 @@ impl Draft {
         ranked.dedup_by(|b, a| a.1 == b.1);
         let inner = &self.inner;
         let entry = |(_, match_): &(_, MatchId)| {
-            let (rule, place) = inner.matches.get(match_.0).copied().flatten()?;
-            let (route, of_route) = inner.rules.get(rule.0).copied().flatten()?;
+            let (rule, place) = inner.matches.get(match_.0).copied().flatten()?.parts();
+            let (route, of_route) = inner.rules.get(rule.0).copied().flatten()?.parts();
             let of_rule = inner.routes.get(route.0)?.as_deref()?.rules.get(usize::try_from(of_route).ok()?)?;
             let data = inner.rule_data.get(rule.0)?;
-            // A backend may ask for sessions.
-            let no_session =
-                |id: &BackendId| inner.backends.get(id.0).and_then(Option::as_deref).is_some_and(|backend| backend.session.is_none());
-            let plain = data.plain().filter(no_session);
-            Some(Entry { match_: *match_, rule, route, plain, matcher: of_rule.matchers.get(usize::try_from(place).ok()?)? })
+            let asks = |id| inner.backends.get(id).and_then(Option::as_deref).is_some_and(|backend| backend.session.is_some());
+            let sessions = inner.backend_sessions && data.shares.iter().any(|(_, share)| share.backend.is_some_and(|id| asks(id.0)));
+            let matcher = of_rule.matchers.get(usize::try_from(place).ok()?)?;
+            Some(Entry { match_: *match_, rule, route, data, sessions, matcher })
         };
         let entries: Vec<Entry<'_>> = ranked.iter().filter_map(entry).collect();
         if entries.is_empty() {
@@ -281,7 +280,7 @@ impl Draft {
     /// Rules in the order of their routes.
     fn in_order(&self, ids: Vec<u32>) -> Vec<RuleId> {
         let rank = |id: u32| {
-            let (route, _) = self.inner.rules.get(id).copied().flatten()?;
+            let (route, _) = self.inner.rules.get(id).copied().flatten()?.parts();
             Some((self.inner.routes.get(route.0)?.as_deref()?.rank.clone(), RuleId(id)))
         };
         let ranked: BTreeSet<_> = ids.into_iter().filter_map(rank).collect();

@@ -3,6 +3,8 @@
 //! Not made against people who may choose the texts, so no index relies on it alone: an index that would get long
 //! runs of neighbours is built again with another seed ([`slots`](super::slots)), and texts are always compared.
 
+use crate::octets;
+
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Takes a word into a hash: the two halves of a product, folded, beside the hash as it was, so that no word can make
@@ -24,13 +26,20 @@ pub(crate) fn text(mut hash: u64, bytes: &[u8]) -> u64 {
     mix(hash, tail(rest))
 }
 
+/// Takes the last octets of a text into a hash: the first ones of a word, fewer than eight. With [`mix`] for the words
+/// before it is the same as [`text`].
+#[inline]
+pub(crate) fn end(hash: u64, word: u64, len: usize) -> u64 {
+    let bits = u32::try_from(len.wrapping_mul(8)).unwrap_or(0);
+    let octets = word & 1_u64.wrapping_shl(bits).wrapping_sub(1);
+    mix(hash, octets | u64::try_from(len).unwrap_or(0).wrapping_add(1).wrapping_shl(56))
+}
+
 /// The last word of a text: fewer than eight octets, and how many there are in the octet on top.
 #[inline]
 pub(crate) fn tail(rest: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
     let len = u64::try_from(rest.len()).unwrap_or(0);
-    u64::from_le_bytes(word) | len.wrapping_add(1).wrapping_shl(56)
+    octets::word(rest) | len.wrapping_add(1).wrapping_shl(56)
 }
 
 /// The octets of a text one by one, for what is decoded on the way; the same as [`text`].

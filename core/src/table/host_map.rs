@@ -18,7 +18,7 @@ const WILDCARD: u64 = 0x2545_f491_4f6c_dd1d;
 const PER_SHARD: usize = 24;
 const MOST_PER_SHARD: usize = 96;
 /// Suffixes of a host that are kept at once: more than an ordinary host has.
-const FEW: usize = 8;
+const FEW: usize = 32;
 
 /// What is served, by hostname.
 #[derive(Clone, Debug, Default)]
@@ -150,15 +150,9 @@ impl HostMap {
     /// What is served for the hostnames that cover a host, the most specific first. `None` stands for an address or a
     /// request without host, which only entries for any host cover ([R-H5]). Case does not count.
     #[inline]
-    pub(crate) fn levels<'t>(&'t self, host: Option<&'t str>) -> Levels<'t> {
-        let mut levels =
-            Levels { map: self, host: "", exact: None, suffixes: [(0, 0); FEW], left: 0, kept: 0, wildcards: false, any: true };
-        if let Some(host) = host.filter(|_| self.named > 0) {
-            levels.host = host;
-            levels.exact = Some(name_hash(host));
-            levels.wildcards = self.wildcards != [0; 2];
-        }
-        levels
+    pub(crate) fn levels<'t, 'h>(&'t self, host: Option<&'h str>) -> Levels<'t, 'h> {
+        let host = host.filter(|_| self.named > 0);
+        Levels { map: self, host: host.unwrap_or_default(), named: host.is_some(), wildcards: false, suffixes: None, any: true }
     }
 
     /// Notes the number of labels of a wildcard.
@@ -338,65 +332,84 @@ fn top(word: u64, len: usize) -> u64 {
 }
 
 /// The answers of [`HostMap::levels`].
-pub(crate) struct Levels<'t> {
+pub(crate) struct Levels<'t, 'h> {
     map: &'t HostMap,
-    host: &'t str,
-    exact: Option<u64>,
-    /// The suffixes of the host at which there may be wildcards, hash and place of the dot before it: of those up to
-    /// `kept` the longest ones, each at its number modulo [`FEW`].
-    suffixes: [(u64, usize); FEW],
-    kept: usize,
-    /// Suffixes that are still to be asked.
-    left: usize,
-    /// Whether the suffixes are still to be looked for.
+    host: &'h str,
+    /// Whether the host itself is still to be asked.
+    named: bool,
+    /// Whether its suffixes are still to be looked for.
     wildcards: bool,
+    suffixes: Option<Suffixes>,
     any: bool,
 }
 
-impl Levels<'_> {
-    /// Keeps the longest of the first `below` suffixes.
-    fn keep(&mut self, below: usize) {
+/// The suffixes of a host at which there may be wildcards.
+struct Suffixes {
+    /// The hash and the place of the dot before it of each: of those up to `kept` the longest ones, each at its number
+    /// modulo [`FEW`].
+    list: [(u64, usize); FEW],
+    kept: usize,
+    /// Suffixes that are still to be asked.
+    left: usize,
+}
+
+impl Suffixes {
+    fn new(map: &HostMap, host: &str) -> Self {
+        let mut suffixes = Self { list: [(0, 0); FEW], kept: 0, left: usize::MAX };
+        suffixes.keep(map, host);
+        suffixes.left = suffixes.kept;
+        suffixes
+    }
+
+    /// Keeps the longest of those that are left.
+    fn keep(&mut self, map: &HostMap, host: &str) {
         self.kept = 0;
-        labels(self.host, |count, start, hash| {
-            if self.map.wants(count) && self.kept < below {
-                if let Some(place) = self.suffixes.get_mut(self.kept % FEW) {
+        labels(host, |count, start, hash| {
+            if map.wants(count) && self.kept < self.left {
+                if let Some(place) = self.list.get_mut(self.kept % FEW) {
                     *place = (hash, start);
                 }
                 self.kept = self.kept.wrapping_add(1);
             }
         });
     }
+
+    /// The longest suffix that is left.
+    #[inline]
+    fn next(&mut self, map: &HostMap, host: &str) -> Option<(u64, usize)> {
+        if self.left.wrapping_add(FEW) <= self.kept {
+            // So many labels are rare, and it is rarer that their routes do not match.
+            self.keep(map, host);
+        }
+        self.left = self.left.checked_sub(1)?;
+        self.list.get(self.left % FEW).copied()
+    }
 }
 
-impl<'t> Iterator for Levels<'t> {
+impl<'t, 'h> Iterator for Levels<'t, 'h> {
     /// The hostname as it covers the host, as received; and what is served.
-    type Item = (Covering<'t>, Blob<'t>);
+    type Item = (Covering<'h>, Blob<'t>);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(hash) = self.exact.take()
-            && let Some(found) = self.map.probe(hash, self.host)
-        {
-            return Some((Covering::Exact, found));
+        let (map, host) = (self.map, self.host);
+        if std::mem::take(&mut self.named) {
+            self.wildcards = map.wildcards != [0; 2];
+            if let Some(found) = map.probe(name_hash(host), host) {
+                return Some((Covering::Exact, found));
+            }
         }
         if std::mem::take(&mut self.wildcards) {
-            self.keep(usize::MAX);
-            self.left = self.kept;
+            self.suffixes = Some(Suffixes::new(map, host));
         }
-        while self.left > 0 {
-            if self.left.wrapping_add(FEW) <= self.kept {
-                // So many labels are rare, and it is rarer that their routes do not match.
-                self.keep(self.left);
-            }
-            self.left = self.left.wrapping_sub(1);
-            let (hash, start) = self.suffixes.get(self.left % FEW).copied().unwrap_or((0, 0));
+        while let Some((hash, start)) = self.suffixes.as_mut().and_then(|suffixes| suffixes.next(map, host)) {
             // One or more whole labels stand before the suffix ([M-3]).
-            let Some(suffix) = self.host.get(start..).filter(|_| start > 0) else { continue };
-            if let Some(found) = self.map.probe(wildcard(hash), suffix) {
+            let Some(suffix) = host.get(start..).filter(|_| start > 0) else { continue };
+            if let Some(found) = map.probe(wildcard(hash), suffix) {
                 return Some((Covering::Wildcard(suffix), found));
             }
         }
-        let any = std::mem::take(&mut self.any).then_some(self.map.any.as_deref())??;
+        let any = std::mem::take(&mut self.any).then_some(map.any.as_deref())??;
         Some((Covering::Any, Blob(any)))
     }
 }

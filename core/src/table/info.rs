@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -45,10 +46,27 @@ pub(crate) struct Inner {
     pub(crate) backend_sessions: bool,
     pub(crate) routes: Chunked<Option<Arc<Route>>>,
     /// Where each rule stands: its route, and its place in there.
-    pub(crate) rules: Chunked<Option<(RouteId, u32)>>,
+    pub(crate) rules: Chunked<Option<PartOf<RouteId>>>,
     /// Where each match stands: its rule, and its place in there.
-    pub(crate) matches: Chunked<Option<(RuleId, u32)>>,
+    pub(crate) matches: Chunked<Option<PartOf<RuleId>>>,
     pub(crate) free: Free,
+}
+
+/// Where a part of something stands: what it is a part of, and its place in there. `None` of it takes no room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartOf<T> {
+    whole: T,
+    next_place: NonZeroU32,
+}
+
+impl<T> PartOf<T> {
+    pub(crate) fn new(whole: T, place: u32) -> Option<Self> {
+        Some(Self { whole, next_place: NonZeroU32::MIN.checked_add(place)? })
+    }
+
+    pub(crate) fn parts(self) -> (T, u32) {
+        (self.whole, self.next_place.get().wrapping_sub(1))
+    }
 }
 
 /// Ids that no object has any more.
@@ -298,14 +316,14 @@ impl Table {
     ///
     /// `None` for an id of another table.
     pub fn match_info(&self, id: MatchId) -> Option<MatchInfo> {
-        let (rule, index) = self.inner.matches.get(id.0).copied().flatten()?;
+        let (rule, index) = self.inner.matches.get(id.0).copied().flatten()?.parts();
         Some(MatchInfo { id, rule, index })
     }
 
     /// Every match, in the order of their ids.
     pub fn matches(&self) -> impl Iterator<Item = MatchInfo> {
-        let info = |(n, place): (usize, &Option<(RuleId, u32)>)| {
-            let (rule, index) = (*place)?;
+        let info = |(n, place): (usize, &Option<PartOf<RuleId>>)| {
+            let (rule, index) = (*place)?.parts();
             Some(MatchInfo { id: MatchId(u32::try_from(n).ok()?), rule, index })
         };
         self.inner.matches.iter().enumerate().filter_map(info)
@@ -328,7 +346,7 @@ impl Table {
     }
 
     fn stored_rule(&self, id: RuleId) -> Option<&Rule> {
-        let (route, place) = self.inner.rules.get(id.0).copied().flatten()?;
+        let (route, place) = self.inner.rules.get(id.0).copied().flatten()?.parts();
         self.stored(route)?.rules.get(usize::try_from(place).ok()?)
     }
 
@@ -367,8 +385,8 @@ impl Inner {
     }
 
     pub(crate) fn rank(&self, id: MatchId) -> Option<Rank> {
-        let (rule, index) = self.matches.get(id.0).copied().flatten()?;
-        let (route, place) = self.rules.get(rule.0).copied().flatten()?;
+        let (rule, index) = self.matches.get(id.0).copied().flatten()?.parts();
+        let (route, place) = self.rules.get(rule.0).copied().flatten()?.parts();
         let route = self.routes.get(route.0)?.as_deref()?;
         let rule = route.rules.get(usize::try_from(place).ok()?)?;
         Some(match rule.matchers.get(usize::try_from(index).ok()?)? {

@@ -14,7 +14,7 @@ pub(crate) mod slots;
 
 pub use backend::{Backend, BackendProtocol, BackendTls, Endpoint, Endpoints, SubjectAltName, Trust};
 pub use ids::{BackendId, FrontendId, GatewayId, ListenerId, MatchId, PortId, RouteId, RuleId};
-pub(crate) use info::{Inner, Parents, Route, Rule, ServedRoutes, Site};
+pub(crate) use info::{Inner, Parents, PartOf, Route, Rule, ServedRoutes, Site};
 pub use info::{MatchInfo, RouteInfo, RouteKind, RuleInfo, Table};
 pub(crate) use parent::ANY_PORT;
 pub use parent::{ClientValidation, FrontendInfo, GatewayInfo, ListenerInfo, ListenerProtocol, ListenerTls, PortInfo, PortProtocol};

@@ -56,12 +56,18 @@ impl RuleData {
         self.more.as_ref()?.session.as_ref()
     }
 
-    /// The backend of a rule that does nothing but forward to it.
-    pub(crate) fn plain(&self) -> Option<BackendId> {
-        let [share] = &*self.shares.list else { return None };
-        let nothing_else =
-            self.more.is_none() && share.end > 0 && *self.filters == Filters::default() && *share.filters == Filters::default();
-        share.backend.filter(|_| nothing_else)
+    /// Whether it does more than to forward to one of its backends.
+    pub(crate) fn does_more(&self) -> bool {
+        self.more.is_some() || *self.filters != Filters::default()
+    }
+
+    /// Its backendRefs, if a pick and nothing else chooses among them and nothing more is done for any of them.
+    pub(crate) fn plain_shares(&self) -> Option<impl ExactSizeIterator<Item = (u32, BackendId)>> {
+        let list = &self.shares.list;
+        let plain = |share: &Share| share.backend.is_some() && *share.filters == Filters::default();
+        let chosen_by_pick = self.session().is_none() && list.last().is_some_and(|last| last.end > 0 && u32::try_from(last.end).is_ok());
+        let backend = |share: &Share| (u32::try_from(share.end).unwrap_or(u32::MAX), share.backend.unwrap_or(BackendId(0)));
+        (chosen_by_pick && u8::try_from(list.len()).is_ok() && list.iter().all(plain)).then(|| list.iter().map(backend))
     }
 
     /// The names of the request's header fields that the rule's filters refer to.
@@ -138,10 +144,16 @@ impl Shares {
     /// The share that a pick falls into, with its place; `None` when all weights are zero. Invalid backendRefs keep
     /// their share and weight 0 is never picked.
     pub(crate) fn pick(&self, pick: Pick) -> Option<(u16, &Share)> {
-        let drawn = pick.below(self.list.last()?.end);
-        let place = self.list.partition_point(|share| share.end <= drawn);
+        let place = place_of(self.list.last()?.end, self.list.iter().map(|share| share.end), pick)?;
         Some((u16::try_from(place).unwrap_or(u16::MAX), self.list.get(place)?))
     }
+}
+
+/// Where a pick falls in a list of shares, given for each the sum of the weights up to and including it, and the sum of all.
+#[inline]
+pub(crate) fn place_of(total: u64, mut ends: impl Iterator<Item = u64>, pick: Pick) -> Option<usize> {
+    let drawn = pick.below(total);
+    ends.position(|end| end > drawn)
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use super::record;
+use super::group;
 use crate::blob::Writer;
 use crate::table::{hash, slots};
 
 /// Records that are looked at one by one.
-const FEW: usize = 6;
+pub(super) const FEW: usize = 6;
 /// Begins every hash of values.
 pub(super) const SEED: u64 = 0x6a09_e667_f3bc_c908;
 
@@ -42,11 +42,8 @@ pub(super) struct Record<'e> {
     pub(super) queries: Vec<(&'e str, &'e str)>,
 }
 
-/// Writes the index of records, given in order of precedence; `None` if they are few.
-pub(super) fn write(records: &[Record<'_>], writer: &mut Writer) -> Option<u32> {
-    if records.len() <= FEW {
-        return None;
-    }
+/// Writes the index of records, given in order of precedence.
+pub(super) fn write(records: &[Record<'_>], writer: &mut Writer) -> u32 {
     let mut shapes = BTreeMap::<(bool, Vec<u16>, Vec<&str>), Vec<&Record<'_>>>::new();
     for record in records {
         let headers = record.headers.iter().map(|(name, _)| *name).collect();
@@ -63,7 +60,7 @@ pub(super) fn write(records: &[Record<'_>], writer: &mut Writer) -> Option<u32> 
         }
         for list in lists.values() {
             for (one, next) in list.iter().zip(list.iter().skip(1)) {
-                writer.patch(one.at.saturating_add(u32::try_from(record::NEXT).unwrap_or(0)), next.at);
+                writer.patch(one.at.saturating_sub(u32::try_from(group::NEXT).unwrap_or(0)), next.at);
             }
         }
         let entries: Vec<(u64, u32)> = lists.iter().filter_map(|(hash, list)| Some((*hash, list.first()?.at))).collect();
@@ -86,7 +83,7 @@ pub(super) fn write(records: &[Record<'_>], writer: &mut Writer) -> Option<u32> 
     let at = writer.place();
     writer.u32(u32::try_from(places.len()).unwrap_or(u32::MAX));
     places.into_iter().for_each(|place| writer.u32(place));
-    Some(at)
+    at
 }
 
 fn hash_of(record: &Record<'_>) -> u64 {

@@ -1,8 +1,8 @@
 //! The matches of one hostname in one piece of memory: by path, then by conditions.
 //!
 //! **Paths.** A node stands for a path of whole segments. It holds the matches of that exact path, those of that prefix,
-//! and the regular expressions whose values all begin with it. The hash of a path is taken segment by segment, so that
-//! one walk gives the node of every prefix; each node knows the next shorter one.
+//! and the regular expressions whose values all begin with it. The hash of a path is taken word by word, so that one
+//! walk gives the node of every prefix; each node knows the next shorter one.
 //!
 //! **Matches** stand in records, in order of precedence, with all that a decision needs of them. Long lists have an index
 //! of their own ([`conditions`]).
@@ -59,12 +59,15 @@ mod node {
 
 /// What stands where in a group.
 mod group {
-    /// Number of records.
+    /// Number of records. If they are more than a few, the place of the index by conditions follows.
     pub(super) const COUNT: usize = 0;
-    /// Place of the index by conditions; 0 if there is none.
     pub(super) const INDEX: usize = 4;
     /// The first record; the others follow.
-    pub(super) const RECORDS: usize = 8;
+    pub(super) const RECORDS: usize = 4;
+    /// The first record of a group with an index. Before each of its records stands the place of the next one with the same
+    /// values.
+    pub(super) const INDEXED_RECORDS: usize = 12;
+    pub(super) const NEXT: usize = 4;
 }
 
 /// What stands where in a record.
@@ -73,17 +76,18 @@ mod record {
     pub(super) const MATCH: usize = 4;
     pub(super) const RULE: usize = 8;
     pub(super) const ROUTE: usize = 12;
-    /// The one backend of a rule that does nothing but forward, plus 1.
-    pub(super) const PLAIN: usize = 16;
-    /// Place of the next record with the same values in the index of conditions.
-    pub(super) const NEXT: usize = 20;
     /// Octets of the record.
-    pub(super) const LEN: usize = 24;
-    /// Four octets: the method, 0 for any; whether the conditions are not all here, so that the match itself is asked;
-    /// the number of conditions on header fields (number of the name, octets of the value, value), and on query
-    /// parameters (octets of name and value, both).
-    pub(super) const METHOD: usize = 28;
-    pub(super) const CONDITIONS: usize = 32;
+    pub(super) const LEN: usize = 16;
+    /// Six octets: the method, 0 for any; whether the conditions are not all here, so that the match itself is asked; the
+    /// number of conditions on header fields (number of the name, octets of the value, value), and on query parameters
+    /// (octets of name and value, both); the number of backends; whether the rule does more than to forward to one of them.
+    pub(super) const METHOD: usize = 18;
+    pub(super) const BACKENDS: usize = 22;
+    pub(super) const CONDITIONS: usize = 24;
+    // Behind the conditions stand the backends, if a pick alone chooses among them: the only one, or each with the sum of
+    // the weights up to and including it before it.
+    pub(super) const BACKEND: usize = 4;
+    pub(super) const SHARE: usize = 8;
 }
 
 /// The methods that matches may name.

@@ -1,5 +1,7 @@
 //! Finds the match that wins among those of one hostname.
 
+use std::ops::ControlFlow;
+
 use http::HeaderName;
 
 use super::conditions::{self, shape};
@@ -7,20 +9,49 @@ use super::{OTHER_METHOD, SEED, group, hash_bit, head, method_number, node, reco
 use crate::blob::{Blob, zeros};
 use crate::model::automaton;
 use crate::model::matching::{Matcher, Subject, form_decode, query_is, query_values};
+use crate::octets;
 use crate::options::{QueryDecoding, RepeatedQuery};
-use crate::request::Headers;
+use crate::request::{Headers, Pick};
+use crate::table::rule::place_of;
 use crate::table::{BackendId, MatchId, RouteId, RuleId, Table, hash, slots};
 
 /// The match that wins.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
+pub(crate) struct Found<'t> {
     pub(crate) match_: MatchId,
     pub(crate) rule: RuleId,
     pub(crate) route: RouteId,
-    /// The backend of a rule that does nothing but forward to it.
-    pub(crate) plain: Option<BackendId>,
+    /// Whether the rule does more than to forward to one of its backends.
+    pub(crate) does_more: bool,
+    /// The backends, if a pick alone chooses among them; else none.
+    backends: Backends<'t>,
     /// Octets of the prefix that matched.
     pub(crate) prefix: usize,
+}
+
+/// The backends among which a pick chooses.
+#[derive(Clone, Copy, Debug)]
+enum Backends<'t> {
+    None,
+    One(BackendId),
+    /// Each with the sum of the weights up to and including it before it.
+    Shares(&'t [[u8; record::SHARE]]),
+}
+
+impl Found<'_> {
+    /// The backend that a pick falls on; `None` if more than a pick chooses.
+    #[inline]
+    pub(crate) fn backend(&self, pick: Pick) -> Option<BackendId> {
+        let shares = match self.backends {
+            Backends::None => return None,
+            Backends::One(backend) => return Some(backend),
+            Backends::Shares(shares) => shares,
+        };
+        let word = |share: &[u8; record::SHARE]| u64::from_le_bytes(*share);
+        let end = |share| word(share) & u64::from(u32::MAX);
+        let place = place_of(end(shares.last()?), shares.iter().map(end), pick)?;
+        Some(BackendId(u32::try_from(word(shares.get(place)?).wrapping_shr(32)).unwrap_or(0)))
+    }
 }
 
 /// A search for one request.
@@ -33,6 +64,10 @@ pub(crate) struct Search<'s, H: ?Sized> {
     cors_only: bool,
     /// Number of the method; 0 until it is needed.
     method: u8,
+    /// The indexes asked so far.
+    asked: usize,
+    /// The bits of the hashes of the path and its prefixes; 0 until they are needed.
+    bits: u64,
 }
 
 /// The best match so far: its order, the place of its record, and the octets of its prefix.
@@ -45,11 +80,14 @@ struct Best {
 
 impl<'s, H: Headers + ?Sized> Search<'s, H> {
     pub(crate) fn new(table: &'s Table, subject: &'s Subject<'s, H>, cors_only: bool) -> Self {
-        Self { table, subject, names: &table.inner.names, cors_only, method: 0 }
+        Self { table, subject, names: &table.inner.names, cors_only, method: 0, asked: 0, bits: 0 }
     }
 
     /// The match that wins in an index.
-    pub(crate) fn find(&mut self, index: Blob<'_>) -> Option<Found> {
+    pub(crate) fn find<'t>(&mut self, index: Blob<'t>) -> Option<Found<'t>> {
+        if self.has_no_node(index) {
+            return None;
+        }
         let (exact, deepest) = deepest(index, self.subject.path);
         let mut best = Best { order: u32::MAX, at: 0, prefix: 0 };
         if exact != 0 {
@@ -65,14 +103,32 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
         self.found(index, best)
     }
 
+    /// Whether an index has no node for the path or a prefix of it, as far as one word tells. The first index asked is
+    /// mostly the only one, and is not worth the trouble.
+    #[inline]
+    fn has_no_node(&mut self, index: Blob<'_>) -> bool {
+        self.asked = self.asked.wrapping_add(1);
+        if self.asked == 1 {
+            return false;
+        }
+        if self.bits == 0 {
+            let whole = prefixes(self.subject.path.as_bytes(), |hash, _| {
+                self.bits |= hash_bit(hash);
+                ControlFlow::Continue(())
+            });
+            self.bits |= whole.map_or(0, hash_bit);
+        }
+        index.place(head::ROOT) == 0 && index.u64(head::BITS) & self.bits == 0
+    }
+
     /// The match that wins in an index of gRPC matches.
-    pub(crate) fn find_grpc(&mut self, index: Blob<'_>) -> Option<Found> {
+    pub(crate) fn find_grpc<'t>(&mut self, index: Blob<'t>) -> Option<Found<'t>> {
         let mut best = Best { order: u32::MAX, at: 0, prefix: 0 };
         let (_, deepest) = deepest(index, self.subject.path);
         self.prefixes_all(index, deepest, &mut best);
         // Matches on a method of any service.
         if let Some((_, method)) = self.subject.path.strip_prefix('/').and_then(|path| path.split_once('/')) {
-            let hash = hash::text(hash::text(SEED, b""), method.as_bytes());
+            let hash = hash::octets(SEED, b"//".iter().copied().chain(method.bytes()));
             let is_it = |at| path_of(index, at).strip_prefix(b"//") == Some(method.as_bytes());
             if let Some(at) = slots::find(index, head::SLOTS, hash, is_it) {
                 self.group(index, index.place(at.wrapping_add(node::PREFIX)), 0, &mut best);
@@ -81,16 +137,27 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
         self.found(index, best)
     }
 
-    fn found(&self, index: Blob<'_>, best: Best) -> Option<Found> {
+    fn found<'t>(&self, index: Blob<'t>, best: Best) -> Option<Found<'t>> {
         if best.at == 0 {
             return None;
         }
         let member = |member: usize| index.u32(best.at.wrapping_add(member));
+        let [count, more] = index.u16(best.at.wrapping_add(record::BACKENDS)).to_le_bytes();
+        let end = best.at.wrapping_add(usize::from(index.u16(best.at.wrapping_add(record::LEN))));
+        let backends = match usize::from(count) {
+            0 => Backends::None,
+            1 => Backends::One(BackendId(index.u32(end.wrapping_sub(record::BACKEND)))),
+            count => {
+                let len = count.wrapping_mul(record::SHARE);
+                Backends::Shares(index.bytes(end.wrapping_sub(len), len).as_chunks().0)
+            }
+        };
         Some(Found {
             match_: MatchId(member(record::MATCH)),
             rule: RuleId(member(record::RULE)),
             route: RouteId(member(record::ROUTE)),
-            plain: member(record::PLAIN).checked_sub(1).map(BackendId),
+            does_more: more != 0,
+            backends,
             prefix: best.prefix,
         })
     }
@@ -146,15 +213,16 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
 
     /// Looks for a better match in a group, and says whether one was found.
     fn group(&mut self, index: Blob<'_>, group: usize, prefix: usize, best: &mut Best) -> bool {
-        let shapes = index.place(group.wrapping_add(group::INDEX));
-        if shapes != 0 {
-            return self.shapes(index, group, shapes, prefix, best);
+        match index.place(group.wrapping_add(group::COUNT)) > conditions::FEW {
+            true => self.shapes(index, group, index.place(group.wrapping_add(group::INDEX)), prefix, best),
+            false => self.records(index, group, (group::RECORDS, 0), prefix, best),
         }
-        self.records(index, group, prefix, best)
     }
 
-    fn records(&mut self, index: Blob<'_>, group: usize, prefix: usize, best: &mut Best) -> bool {
-        let mut at = group.wrapping_add(group::RECORDS);
+    /// The same, record by record; the first of them is `first` octets behind the beginning of the group, and there are
+    /// `between` octets between two.
+    fn records(&mut self, index: Blob<'_>, group: usize, (first, between): (usize, usize), prefix: usize, best: &mut Best) -> bool {
+        let mut at = group.wrapping_add(first);
         for _ in 0..index.u32(group.wrapping_add(group::COUNT)) {
             let order = index.u32(at.wrapping_add(record::ORDER));
             if order >= best.order {
@@ -164,7 +232,7 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
                 *best = Best { order, at, prefix };
                 return true;
             }
-            at = at.wrapping_add(index.place(at.wrapping_add(record::LEN)));
+            at = at.wrapping_add(usize::from(index.u16(at.wrapping_add(record::LEN)))).wrapping_add(between);
         }
         false
     }
@@ -193,7 +261,7 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
             };
             self.header_values(index, &mut walk, shape.wrapping_add(shape::NAMES), headers, hash);
             if walk.left == 0 {
-                return self.records(index, group, prefix, best) || found;
+                return self.records(index, group, (group::INDEXED_RECORDS, group::NEXT), prefix, best) || found;
             }
         }
         found
@@ -257,7 +325,7 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
                     *walk.found = true;
                     break;
                 }
-                at = index.place(at.wrapping_add(record::NEXT));
+                at = index.place(at.wrapping_sub(group::NEXT));
             }
             false
         });
@@ -346,67 +414,67 @@ fn deepest(index: Blob<'_>, path: &str) -> (usize, usize) {
     // Prefix and regular expressions stand side by side.
     let covers = |at: usize| index.u64(at.wrapping_add(node::PREFIX)) != 0;
     let exacts = index.u32(head::EXACT);
-    let (mut hash, mut at, mut segments) = (SEED, 1_usize, 0_usize);
-    loop {
-        let (word, valid) = word_at(path, at);
-        let slashes = zeros(word ^ 0x2f2f_2f2f_2f2f_2f2f);
-        let len = usize::try_from(slashes.trailing_zeros() / 8).unwrap_or(8);
-        if slashes != 0 && len < valid {
-            hash = hash::mix(hash, bottom(word, len));
-            segments = segments.wrapping_add(1);
-            let end = at.wrapping_add(len);
-            at = end.wrapping_add(1);
-            if segments <= depth
-                && let Some(found) = probe(hash, end)
-                && covers(found)
-            {
-                deepest = found;
-            }
-            // Nothing has more segments.
-            let next = u32::try_from(segments.wrapping_add(1).min(31)).unwrap_or(31);
-            if segments >= depth && exacts.wrapping_shr(next) == 0 {
-                return (0, deepest);
-            }
-        } else if valid < 8 {
-            hash = hash::mix(hash, bottom(word, valid));
-            segments = segments.wrapping_add(1);
-            let mut exact = 0;
-            if (segments <= depth || exacts & super::write::segments_bit(segments) != 0)
-                && let Some(found) = probe(hash, path.len())
-            {
-                exact = index.place(found.wrapping_add(node::EXACT));
-                if covers(found) {
-                    deepest = found;
-                }
-            }
-            return (exact, deepest);
-        } else {
-            hash = hash::mix(hash, word);
-            at = at.wrapping_add(8);
+    let mut segments = 0_usize;
+    let whole = prefixes(path, |hash, end| {
+        segments = segments.wrapping_add(1);
+        if segments <= depth
+            && let Some(found) = probe(hash, end)
+            && covers(found)
+        {
+            deepest = found;
+        }
+        // Nothing has more segments.
+        let next = u32::try_from(segments.wrapping_add(1).min(31)).unwrap_or(31);
+        match segments >= depth && exacts.wrapping_shr(next) == 0 {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    let Some(hash) = whole else { return (0, deepest) };
+    segments = segments.wrapping_add(1);
+    let mut exact = 0;
+    if (segments <= depth || exacts & super::write::segments_bit(segments) != 0)
+        && let Some(found) = probe(hash, path.len())
+    {
+        exact = index.place(found.wrapping_add(node::EXACT));
+        if covers(found) {
+            deepest = found;
         }
     }
+    (exact, deepest)
 }
 
-/// The eight octets at a place, or those that are left, and how many.
+/// Gives the hash and the length of every prefix of a path that ends before a slash, but for the empty one, until it is
+/// told to stop. The hash of the whole path, if it was not.
 #[inline]
-fn word_at(bytes: &[u8], at: usize) -> (u64, usize) {
-    let rest = bytes.get(at..).unwrap_or_default();
-    if let Some(word) = rest.first_chunk() {
-        return (u64::from_le_bytes(*word), 8);
+fn prefixes(path: &[u8], mut each: impl FnMut(u64, usize) -> ControlFlow<()>) -> Option<u64> {
+    let slashes = |word: u64| zeros(word ^ 0x2f2f_2f2f_2f2f_2f2f);
+    let (words, rest) = path.as_chunks();
+    let (mut hash, mut begin) = (SEED, 0_usize);
+    let mut of_word = |hash, word, begin: usize| {
+        let mut slashes = slashes(word);
+        if begin == 0 {
+            // Before the first slash is the empty path.
+            slashes &= slashes.wrapping_sub(1);
+        }
+        while slashes != 0 {
+            let len = usize::try_from(slashes.trailing_zeros() / 8).unwrap_or(0);
+            slashes &= slashes.wrapping_sub(1);
+            each(hash::end(hash, word, len), begin.wrapping_add(len))?;
+        }
+        ControlFlow::Continue(())
+    };
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        if of_word(hash, word, begin).is_break() {
+            return None;
+        }
+        hash = hash::mix(hash, word);
+        begin = begin.wrapping_add(8);
     }
-    if let Some(word) = bytes.last_chunk() {
-        let gone = u32::try_from(8_usize.wrapping_sub(rest.len()).wrapping_mul(8)).unwrap_or(0);
-        return (u64::from_le_bytes(*word).checked_shr(gone).unwrap_or(0), rest.len());
+    let word = octets::word(rest);
+    if of_word(hash, word, begin).is_break() {
+        return None;
     }
-    let mut word = [0; 8];
-    word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    (u64::from_le_bytes(word), rest.len())
-}
-
-/// The first octets of a word, fewer than eight, with their number.
-#[inline]
-fn bottom(word: u64, len: usize) -> u64 {
-    let bits = u32::try_from(len.wrapping_mul(8)).unwrap_or(0);
-    let mask = 1_u64.wrapping_shl(bits).wrapping_sub(1);
-    (word & mask) | u64::try_from(len).unwrap_or(0).wrapping_add(1).wrapping_shl(56)
+    Some(hash::end(hash, word, rest.len()))
 }

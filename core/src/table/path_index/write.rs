@@ -10,7 +10,8 @@ use crate::model::automaton::{Automaton, Sets};
 use crate::model::matching::{GrpcMatch, HeaderMatch, HttpMatch, Matcher, NameMatch, PathMatch, QueryMatch, ValueMatch};
 use crate::model::pattern::Pattern;
 use crate::options::RepeatedHeaders;
-use crate::table::{BackendId, MatchId, RouteId, RuleId, hash, slots};
+use crate::table::rule::RuleData;
+use crate::table::{MatchId, RouteId, RuleId, hash, slots};
 
 /// A match to be indexed.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +19,9 @@ pub(crate) struct Entry<'e> {
     pub(crate) match_: MatchId,
     pub(crate) rule: RuleId,
     pub(crate) route: RouteId,
-    /// The backend of a rule that does nothing but forward to it.
-    pub(crate) plain: Option<BackendId>,
+    pub(crate) data: &'e RuleData,
+    /// Some backend of the rule asks for sessions.
+    pub(crate) sessions: bool,
     pub(crate) matcher: &'e Matcher,
 }
 
@@ -73,9 +75,9 @@ fn grpc_path(matcher: &GrpcMatch) -> String {
     }
 }
 
-/// The hash of a path, segment by segment.
-pub(super) fn path_hash(path: &str) -> u64 {
-    path.split('/').skip(1).fold(SEED, |hash, segment| hash::text(hash, segment.as_bytes()))
+/// The hash of a path.
+fn path_hash(path: &str) -> u64 {
+    hash::text(SEED, path.as_bytes())
 }
 
 /// Bit for a number of segments.
@@ -155,14 +157,21 @@ impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
 
     fn group(&mut self, members: &[usize]) -> u32 {
         let at = self.writer.place();
+        let indexed = members.len() > conditions::FEW;
         self.writer.u32(u32::try_from(members.len()).unwrap_or(u32::MAX));
-        self.writer.u32(0);
+        if indexed {
+            self.writer.u32(0);
+        }
         let mut records = Vec::with_capacity(members.len());
         for n in members {
             let Some(entry) = self.entries.get(*n) else { continue };
+            if indexed {
+                self.writer.u32(0);
+            }
             records.push(self.record(*n, entry));
         }
-        if let Some(index) = conditions::write(&records, &mut self.writer) {
+        if indexed {
+            let index = conditions::write(&records, &mut self.writer);
             self.writer.patch(at.saturating_add(u32::try_from(group::INDEX).unwrap_or(0)), index);
         }
         at
@@ -193,16 +202,21 @@ impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
         }
         queries.sort_unstable();
         // What does not fit is asked of the match itself.
-        let few = u8::try_from(headers.len()).is_ok() && u8::try_from(queries.len()).is_ok();
-        if !few {
+        let texts =
+            headers.iter().map(|(_, value)| value.len()).chain(queries.iter().map(|(name, value)| name.len().saturating_add(value.len())));
+        let octets = texts.fold(0, |sum: usize, len| sum.saturating_add(len).saturating_add(4));
+        if octets > LONGEST || u8::try_from(headers.len()).is_err() || u8::try_from(queries.len()).is_err() {
             (ask, headers, queries) = (true, Vec::new(), Vec::new());
         }
-        let plain = entry.plain.map_or(0, |id| id.0.saturating_add(1));
-        for value in [u32::try_from(order).unwrap_or(u32::MAX), entry.match_.0, entry.rule.0, entry.route.0, plain, 0, 0] {
+        for value in [u32::try_from(order).unwrap_or(u32::MAX), entry.match_.0, entry.rule.0, entry.route.0] {
             self.writer.u32(value);
         }
+        self.writer.u16(0);
         let counts = [headers.len(), queries.len()].map(|count| u8::try_from(count).unwrap_or(0));
-        [method, u8::from(ask), counts[0], counts[1]].into_iter().for_each(|value| self.writer.u8(value));
+        let backends = entry.data.plain_shares().filter(|_| !entry.sessions);
+        let count = backends.as_ref().and_then(|list| u8::try_from(list.len()).ok()).unwrap_or(0);
+        let more = u8::from(entry.data.does_more());
+        [method, u8::from(ask), counts[0], counts[1], count, more].into_iter().for_each(|value| self.writer.u8(value));
         for (name, value) in &headers {
             self.writer.u16(*name);
             self.writer.u16(u16::try_from(value.len()).unwrap_or(0));
@@ -214,8 +228,14 @@ impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
             self.writer.bytes(name.as_bytes());
             self.writer.bytes(value.as_bytes());
         }
+        for (end, backend) in backends.into_iter().flatten() {
+            if count > 1 {
+                self.writer.u32(end);
+            }
+            self.writer.u32(backend.0);
+        }
         let len = self.writer.place().saturating_sub(at);
-        self.writer.patch(at.saturating_add(u32::try_from(record::LEN).unwrap_or(0)), len);
+        self.writer.patch_u16(at.saturating_add(u32::try_from(record::LEN).unwrap_or(0)), u16::try_from(len).unwrap_or(0));
         conditions::Record { at, order, method, headers, queries }
     }
 
@@ -268,6 +288,9 @@ impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
         at
     }
 }
+
+/// Octets of the conditions of a record at most: with all else that a record has it has fewer than 64 KiB.
+const LONGEST: usize = 60_000;
 
 /// Condition on a query parameter that a comparison settles.
 fn plain_query(query: &QueryMatch) -> Option<(&str, &str)> {
