@@ -21,7 +21,7 @@ pub struct Effort {
 
 impl Effort {
     /// For figures.
-    pub const FULL: Self = Self { rounds: 9, round: Duration::from_millis(100) };
+    pub const FULL: Self = Self { rounds: 9, round: Duration::from_millis(60) };
     /// To see that everything runs.
     pub const QUICK: Self = Self { rounds: 3, round: Duration::from_millis(20) };
 }

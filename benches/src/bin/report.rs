@@ -1,9 +1,11 @@
-//! Measures everything and prints one table of it: `cargo run --release -p gatewright-benches --bin report -- --help`.
+//! Measures everything and prints one table of it: `cargo run --profile dist -p gatewright-benches --bin report -- --help`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use gatewright_benches::contender::{Contender, Visit, visit_all};
+use gatewright_benches::engine::Engine;
+use gatewright_benches::floor::Floor;
 use gatewright_benches::machine::{machine, pin};
 use gatewright_benches::measure::{Effort, Question, measure};
 use gatewright_benches::results::{Results, Row};
@@ -21,8 +23,10 @@ Usage: report [--quick] [--write] [--set NAME] [--n RULES] [--only CONTENDER] [-
   --json FILE         a set with expected answers in the JSON form that conformance/src/sets/json.rs reads, instead of the built-in ones
   --without-junction  leaves out junction-core, which is built first if it is not";
 
-/// Above it only the engine is measured, for its memory.
-const PEERS_TO: usize = 100_000;
+/// Above it, on the standard set, only the engine is measured, for its memory.
+const STANDARD_TO: usize = 100_000;
+/// Above it, on the other sets, only the engine and the floor are: the peers would take most of the time.
+const PEERS_TO: usize = 1_000;
 
 /// The sets with the numbers of rules for which they are measured.
 fn plan() -> Vec<(&'static str, Vec<usize>)> {
@@ -103,8 +107,11 @@ fn report(arguments: &Arguments) -> Result<(), String> {
         for rules in arguments.rules.map_or_else(|| quick.collect(), |rules| vec![rules]) {
             for contender in &contenders {
                 let Known { name, most, .. } = contender;
-                let skipped = rules > *most || rules > PEERS_TO && !name.contains("Strict");
-                if skipped || arguments.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+                let skipped = match set {
+                    "standard" => rules > STANDARD_TO && *name != Engine::<true>::NAME,
+                    _ => rules > PEERS_TO && !OWN.contains(&name.as_str()),
+                };
+                if skipped || rules > *most || arguments.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
                     continue;
                 }
                 let mut command = match &junction {
@@ -148,6 +155,7 @@ impl Visit for Names {
     }
 }
 
+const OWN: [&str; 3] = [Engine::<true>::NAME, Engine::<false>::NAME, Floor::NAME];
 const JUNCTION: &str = "junction-core";
 
 /// Builds the program that measures junction-core.
@@ -162,7 +170,7 @@ fn junction(contenders: &mut Vec<Known>) -> Option<PathBuf> {
     let described = Command::new(&path).output().ok()?;
     let text = String::from_utf8_lossy(&described.stderr).into_owned();
     let lacks = text.lines().nth(1).unwrap_or_default().to_owned();
-    contenders.push(Known { name: JUNCTION.into(), lacks, most: PEERS_TO });
+    contenders.push(Known { name: JUNCTION.into(), lacks, most: STANDARD_TO });
     Some(path)
 }
 

@@ -196,7 +196,8 @@ impl Draft {
 
     /// Shares filters that another rule has as well.
     fn shared(&mut self, mut data: RuleData) -> RuleData {
-        for filters in data.filters_mut() {
+        let none = Filters::none();
+        for filters in data.filters_mut().filter(|filters| !Arc::ptr_eq(filters, &none)) {
             let mut hasher = DefaultHasher::new();
             filters.hash(&mut hasher);
             let known = self.filters.entry(hasher.finish()).or_default();

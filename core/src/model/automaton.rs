@@ -61,7 +61,18 @@ impl Automaton {
                     next
                 });
             }
+            let classes = dfa.byte_classes();
+            let mut before = None;
             for octet in 0..=u8::MAX {
+                let class = classes.get(octet);
+                if before == Some(class) {
+                    // Where the octet before it goes, this one does.
+                    if let Some((_, last, _)) = state.ranges.last_mut().filter(|(_, last, _)| last.checked_add(1) == Some(octet)) {
+                        *last = octet;
+                    }
+                    continue;
+                }
+                before = Some(class);
                 let next = dfa.next_state(id, octet);
                 if dfa.is_dead_state(next) {
                     continue;

@@ -1,5 +1,7 @@
 //! Valid filters: what a rule or backendRef does to a request and its response ([F-1]).
 
+use std::sync::{Arc, LazyLock};
+
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::auth::ExternalAuth;
@@ -123,4 +125,19 @@ pub struct Filters {
     pub(crate) extensions: Box<[ObjectRef]>,
     /// An extension or authorization that could not be resolved: answers 500 ([F-60], [E-7]).
     pub(crate) unresolved: bool,
+}
+
+/// What most rules have.
+static NONE: LazyLock<Arc<Filters>> = LazyLock::new(Arc::default);
+
+impl Filters {
+    /// The filters, to be shared; where there are none, always the same ones.
+    pub(crate) fn into_shared(self) -> Arc<Self> {
+        if self == Self::default() { Self::none() } else { Arc::new(self) }
+    }
+
+    /// No filters.
+    pub(crate) fn none() -> Arc<Self> {
+        Arc::clone(&NONE)
+    }
 }

@@ -128,6 +128,8 @@ fn dfa(list: &[(&str, RegexMatch)], limit: usize) -> Result<dense::DFA<Vec<u32>>
             dense::Config::new()
                 .start_kind(StartKind::Anchored)
                 .match_kind(MatchKind::All)
+                // Only its table is read.
+                .accelerate(false)
                 .dfa_size_limit(Some(limit))
                 .determinize_size_limit(Some(limit)),
         )

@@ -189,27 +189,17 @@ impl HostMap {
 const ENTRY: usize = 6;
 
 fn shard(entries: &[(Hostname, Vec<u8>)]) -> Shard {
-    // The slots' size depends on the number of entries alone, so places are known after a first writing.
-    let write = |begin: u32| {
-        let mut places = Vec::with_capacity(entries.len());
-        let mut at = begin;
-        for (hostname, value) in entries {
-            places.push((hash_of(hostname), at));
-            let len = text_of(hostname).len().saturating_add(value.len()).saturating_add(ENTRY);
-            at = at.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        }
-        let mut writer = Writer::default();
-        slots::write(&places, &mut writer);
-        writer
-    };
-    let begin = write(1).place();
-    let mut writer = write(begin);
+    let mut writer = Writer::default();
+    let slots_at = slots::reserve(entries.len(), &mut writer);
+    let mut places = Vec::with_capacity(entries.len());
     for (hostname, value) in entries {
+        places.push((hash_of(hostname), writer.place()));
         writer.u16(u16::try_from(text_of(hostname).len()).unwrap_or(u16::MAX));
         writer.u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
         writer.bytes(text_of(hostname).as_bytes());
         writer.bytes(value);
     }
+    slots::write(&places, slots_at, &mut writer);
     Shard { head: slots::head(Blob(&writer.bytes), 0), bytes: writer.bytes.into() }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct More {
 
 impl RuleData {
     pub(crate) fn new(filters: Filters, shares: Shares, more: More) -> Self {
-        Self { filters: Arc::new(filters), shares, more: (more != More::default()).then(|| Arc::new(more)) }
+        Self { filters: filters.into_shared(), shares, more: (more != More::default()).then(|| Arc::new(more)) }
     }
 
     /// A rule that answers 500.
@@ -111,7 +111,7 @@ impl Shares {
         let mut total = 0_u64;
         let list = refs.into_iter().map(|(weight, backend, filters)| {
             total = total.saturating_add(u64::from(weight));
-            Share { end: total, backend, filters: Arc::new(filters) }
+            Share { end: total, backend, filters: filters.into_shared() }
         });
         Self { list: list.collect() }
     }

@@ -11,31 +11,43 @@ fn longest_run(count: usize) -> usize {
 
 const SEEDS: u32 = 32;
 
-/// Octets before the first slot: mask and seed.
+/// Octets before the first slot: mask and seed, as if they were a slot.
 const HEAD: usize = 8;
 const SLOT: usize = 8;
 
-/// Writes a table. Entries with equal hashes are found one after the other in the order given. A place must not be 0.
-pub(crate) fn write(entries: &[(u64, u32)], writer: &mut Writer) {
-    let count = entries.len().max(1);
-    let slots = count.saturating_add(count / 2).checked_next_power_of_two().unwrap_or(count);
-    let mask = slots.saturating_sub(1);
+/// Leaves room for the table of so many entries, and gives its place.
+pub(crate) fn reserve(count: usize, writer: &mut Writer) -> u32 {
+    let at = writer.place();
+    let len = slots(count).saturating_mul(SLOT).saturating_add(HEAD);
+    writer.bytes.resize(writer.bytes.len().saturating_add(len), 0);
+    at
+}
+
+/// The number of slots for so many entries: a power of two.
+fn slots(count: usize) -> usize {
+    let count = count.max(1);
+    count.saturating_add(count / 2).checked_next_power_of_two().unwrap_or(count)
+}
+
+/// Writes the table of all entries where there is room for it. Entries with equal hashes are found one after the other in
+/// the order given. A place must not be 0.
+pub(crate) fn write(entries: &[(u64, u32)], at: u32, writer: &mut Writer) {
+    let mask = slots(entries.len()).saturating_sub(1);
     let (mut best, mut best_run) = (None, usize::MAX);
     for seed in 0..SEEDS {
         let (filled, run) = fill(entries, mask, seed);
         if run < best_run {
             (best, best_run) = (Some((seed, filled)), run);
         }
-        if best_run <= longest_run(count) {
+        if best_run <= longest_run(entries.len()) {
             break;
         }
     }
     let Some((seed, filled)) = best else { return };
-    writer.u32(u32::try_from(mask).unwrap_or(u32::MAX));
-    writer.u32(seed);
-    for (tag, place) in filled {
-        writer.u32(tag);
-        writer.u32(place);
+    let head = (u32::try_from(mask).unwrap_or(u32::MAX), seed);
+    let room = usize::try_from(at).ok().and_then(|at| writer.bytes.get_mut(at..)).unwrap_or_default();
+    for (to, (low, high)) in room.as_chunks_mut::<SLOT>().0.iter_mut().zip(std::iter::once(head).chain(filled)) {
+        *to = (u64::from(low) | u64::from(high).wrapping_shl(32)).to_le_bytes();
     }
 }
 
@@ -120,7 +132,8 @@ mod tests {
             let entries: Vec<(u64, u32)> = (0..count).map(|n| (mix(7, u64::from(n / 2)), n + 1)).collect();
             let mut writer = Writer::default();
             writer.bytes(b"xyz");
-            write(&entries, &mut writer);
+            let at = reserve(entries.len(), &mut writer);
+            write(&entries, at, &mut writer);
             let blob = Blob(&writer.bytes);
             assert_eq!(len(blob, 3) + 3, writer.bytes.len());
             for (hash, place) in &entries {
@@ -137,7 +150,8 @@ mod tests {
         let entries: Vec<(u64, u32)> = (0..u64::MAX).filter(meets).take(100).map(|hash| (hash, 1)).collect();
         assert!(fill(&entries, 255, 0).1 > longest_run(100));
         let mut writer = Writer::default();
-        write(&entries, &mut writer);
+        reserve(entries.len(), &mut writer);
+        write(&entries, 0, &mut writer);
         assert_ne!(Blob(&writer.bytes).u32(4), 0);
         let mut passed = 0;
         find(Blob(&writer.bytes), 0, entries[99].0, |_| {

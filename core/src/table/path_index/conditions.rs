@@ -64,8 +64,8 @@ pub(super) fn write(records: &[Record<'_>], writer: &mut Writer) -> u32 {
             }
         }
         let entries: Vec<(u64, u32)> = lists.iter().filter_map(|(hash, list)| Some((*hash, list.first()?.at))).collect();
-        let slots_at = writer.place();
-        slots::write(&entries, writer);
+        let slots_at = slots::reserve(entries.len(), writer);
+        slots::write(&entries, slots_at, writer);
         places.push(writer.place());
         let first = records.first().map_or(0, |record| record.order);
         writer.u32(u32::try_from(first).unwrap_or(u32::MAX));

@@ -54,19 +54,21 @@ mod node {
     /// Octets of the path.
     pub(super) const LEN: usize = 16;
     /// The path.
-    pub(super) const PATH: usize = 20;
+    pub(super) const PATH: usize = 18;
 }
 
 /// What stands where in a group.
 mod group {
-    /// Number of records. If they are more than a few, the place of the index by conditions follows.
+    /// Number of records, in one octet.
     pub(super) const COUNT: usize = 0;
-    pub(super) const INDEX: usize = 4;
     /// The first record; the others follow.
-    pub(super) const RECORDS: usize = 4;
-    /// The first record of a group with an index. Before each of its records stands the place of the next one with the same
-    /// values.
-    pub(super) const INDEXED_RECORDS: usize = 12;
+    pub(super) const RECORDS: usize = 1;
+    /// In the place of the number: there are more than a few records. Then the place of their index by conditions, their
+    /// number, and the records follow, before each of them the place of the next one with the same values.
+    pub(super) const MANY: u8 = u8::MAX;
+    pub(super) const INDEX: usize = 1;
+    pub(super) const TOTAL: usize = 5;
+    pub(super) const INDEXED_RECORDS: usize = 13;
     pub(super) const NEXT: usize = 4;
 }
 

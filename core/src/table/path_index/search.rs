@@ -167,7 +167,7 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
         let mut at = deepest;
         while at != 0 {
             let group = index.place(at.wrapping_add(node::PREFIX));
-            if group != 0 && self.group(index, group, index.place(at.wrapping_add(node::LEN)), best) {
+            if group != 0 && self.group(index, group, usize::from(index.u16(at.wrapping_add(node::LEN))), best) {
                 return;
             }
             at = index.place(at.wrapping_add(node::SHORTER));
@@ -191,7 +191,7 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
         while at != 0 {
             let list = index.place(at.wrapping_add(node::REGEX));
             if list != 0 {
-                let rest = self.subject.path.as_bytes().get(index.place(at.wrapping_add(node::LEN))..).unwrap_or_default();
+                let rest = self.subject.path.as_bytes().get(usize::from(index.u16(at.wrapping_add(node::LEN)))..).unwrap_or_default();
                 for n in 0..index.place(list) {
                     let automaton = list.wrapping_add(4).wrapping_add(n.wrapping_mul(12));
                     let start = index.place(automaton);
@@ -213,17 +213,15 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
 
     /// Looks for a better match in a group, and says whether one was found.
     fn group(&mut self, index: Blob<'_>, group: usize, prefix: usize, best: &mut Best) -> bool {
-        match index.place(group.wrapping_add(group::COUNT)) > conditions::FEW {
-            true => self.shapes(index, group, index.place(group.wrapping_add(group::INDEX)), prefix, best),
-            false => self.records(index, group, (group::RECORDS, 0), prefix, best),
+        match index.u8(group.wrapping_add(group::COUNT)) {
+            group::MANY => self.shapes(index, group, index.place(group.wrapping_add(group::INDEX)), prefix, best),
+            count => self.records(index, (u32::from(count), group.wrapping_add(group::RECORDS), 0), prefix, best),
         }
     }
 
-    /// The same, record by record; the first of them is `first` octets behind the beginning of the group, and there are
-    /// `between` octets between two.
-    fn records(&mut self, index: Blob<'_>, group: usize, (first, between): (usize, usize), prefix: usize, best: &mut Best) -> bool {
-        let mut at = group.wrapping_add(first);
-        for _ in 0..index.u32(group.wrapping_add(group::COUNT)) {
+    /// The same, record by record: their number, the place of the first, and what is between two of them.
+    fn records(&mut self, index: Blob<'_>, (count, mut at, between): (u32, usize, usize), prefix: usize, best: &mut Best) -> bool {
+        for _ in 0..count {
             let order = index.u32(at.wrapping_add(record::ORDER));
             if order >= best.order {
                 return false;
@@ -261,7 +259,9 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
             };
             self.header_values(index, &mut walk, shape.wrapping_add(shape::NAMES), headers, hash);
             if walk.left == 0 {
-                return self.records(index, group, (group::INDEXED_RECORDS, group::NEXT), prefix, best) || found;
+                let count = index.u32(group.wrapping_add(group::TOTAL));
+                let records = (count, group.wrapping_add(group::INDEXED_RECORDS), group::NEXT);
+                return self.records(index, records, prefix, best) || found;
             }
         }
         found
@@ -394,7 +394,7 @@ struct Walk<'w> {
 
 #[inline]
 fn path_of(index: Blob<'_>, node: usize) -> &[u8] {
-    index.bytes(node.wrapping_add(node::PATH), index.place(node.wrapping_add(node::LEN)))
+    index.bytes(node.wrapping_add(node::PATH), usize::from(index.u16(node.wrapping_add(node::LEN))))
 }
 
 /// The group of the exact path, and the node of the longest prefix that has matches or expressions.

@@ -1,5 +1,6 @@
 //! Writes the index of one hostname.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use http::HeaderName;
@@ -41,15 +42,15 @@ impl Node<'_> {
 
 /// Writes an index of matches, given in order of precedence. `names` gives a header field's name a number.
 pub(crate) fn write(entries: &[Entry<'_>], repeated: RepeatedHeaders, names: &mut impl FnMut(&HeaderName) -> Option<u16>) -> Vec<u8> {
-    let mut nodes = BTreeMap::<String, Node<'_>>::new();
+    let mut nodes = BTreeMap::<Cow<'_, str>, Node<'_>>::new();
     for (n, entry) in entries.iter().enumerate() {
         match entry.matcher {
-            Matcher::Http(HttpMatch { path: PathMatch::Exact(path), .. }) => nodes.entry(path.to_string()).or_default().exact.push(n),
-            Matcher::Http(HttpMatch { path: PathMatch::Prefix(path), .. }) => nodes.entry(path.to_string()).or_default().prefix.push(n),
+            Matcher::Http(HttpMatch { path: PathMatch::Exact(path), .. }) => nodes.entry(Cow::Borrowed(path)).or_default().exact.push(n),
+            Matcher::Http(HttpMatch { path: PathMatch::Prefix(path), .. }) => nodes.entry(Cow::Borrowed(path)).or_default().prefix.push(n),
             Matcher::Http(HttpMatch { path: PathMatch::Regex(pattern), .. }) => {
-                nodes.entry(whole_segments(&pattern.automaton().literal())).or_default().regex.push((pattern, n));
+                nodes.entry(whole_segments(&pattern.automaton().literal()).into()).or_default().regex.push((pattern, n));
             }
-            Matcher::Grpc(matcher) => nodes.entry(grpc_path(matcher)).or_default().prefix.push(n),
+            Matcher::Grpc(matcher) => nodes.entry(grpc_path(matcher).into()).or_default().prefix.push(n),
         }
     }
     let mut index = Index { entries, repeated, names, writer: Writer::default() };
@@ -93,7 +94,7 @@ struct Index<'i, 'e, N> {
 }
 
 impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
-    fn head(&mut self, nodes: &BTreeMap<String, Node<'e>>) {
+    fn head(&mut self, nodes: &BTreeMap<Cow<'_, str>, Node<'e>>) {
         let segments = |path: &str| path.bytes().filter(|b| *b == b'/').count();
         let depth = nodes.iter().filter(|(_, node)| node.covers_more()).map(|(path, _)| segments(path)).max().unwrap_or(0);
         let exact = nodes.iter().filter(|(_, node)| !node.exact.is_empty()).fold(0, |mask, (path, _)| mask | segments_bit(segments(path)));
@@ -102,10 +103,7 @@ impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
         head.into_iter().for_each(|value| self.writer.u32(value));
         let bits = nodes.keys().fold(0, |bits, path| bits | hash_bit(path_hash(path)));
         self.writer.bytes(&bits.to_le_bytes());
-        // The slots' size depends on the number of nodes alone: their places are known only after a first writing.
-        let slots_at = self.writer.place();
-        let placeholder: Vec<(u64, u32)> = nodes.keys().map(|path| (path_hash(path), 1)).collect();
-        slots::write(&placeholder, &mut self.writer);
+        let slots_at = slots::reserve(nodes.len(), &mut self.writer);
         let mut places = BTreeMap::<&str, u32>::new();
         for (path, node) in nodes {
             let place = self.node(path, node, nodes, &places);
@@ -114,13 +112,8 @@ impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
         if let Some(root) = places.get("") {
             self.writer.patch(u32::try_from(head::ROOT).unwrap_or(0), *root);
         }
-        let written: Vec<(u64, u32)> = nodes.keys().filter_map(|path| Some((path_hash(path), *places.get(path.as_str())?))).collect();
-        let mut table = Writer::default();
-        slots::write(&written, &mut table);
-        let (from, len) = (usize::try_from(slots_at).unwrap_or(0), table.bytes.len());
-        if let Some(place) = self.writer.bytes.get_mut(from..from.saturating_add(len)) {
-            place.copy_from_slice(&table.bytes);
-        }
+        let written: Vec<(u64, u32)> = places.iter().map(|(path, place)| (path_hash(path), *place)).collect();
+        slots::write(&written, slots_at, &mut self.writer);
         let all = self.writer.place();
         self.writer.patch(u32::try_from(head::ALL).unwrap_or(0), all);
         self.writer.u32(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
@@ -130,14 +123,17 @@ impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
     }
 
     /// Writes a node; those of shorter paths are written before it.
-    fn node(&mut self, path: &str, node: &Node<'e>, nodes: &BTreeMap<String, Node<'e>>, places: &BTreeMap<&str, u32>) -> u32 {
+    fn node(&mut self, path: &str, node: &Node<'e>, nodes: &BTreeMap<Cow<'_, str>, Node<'e>>, places: &BTreeMap<&str, u32>) -> u32 {
         let shorter = path.rmatch_indices('/').filter_map(|(at, _)| path.get(..at));
         let shorter = shorter.filter(|shorter| nodes.get(*shorter).is_some_and(Node::covers_more)).find_map(|path| places.get(path));
         let at = self.writer.place();
-        for value in [shorter.copied().unwrap_or(0), 0, 0, 0, u32::try_from(path.len()).unwrap_or(u32::MAX)] {
+        for value in [shorter.copied().unwrap_or(0), 0, 0, 0] {
             self.writer.u32(value);
         }
-        self.writer.bytes(path.as_bytes());
+        // What is cut off tells no request apart: no target is that long ([R-T4]).
+        let len = u16::try_from(path.len()).unwrap_or(u16::MAX);
+        self.writer.u16(len);
+        self.writer.bytes(path.as_bytes().get(..len.into()).unwrap_or_default());
         let member = |member: usize| at.saturating_add(u32::try_from(member).unwrap_or(0));
         // What is asked first stands first.
         if !node.exact.is_empty() {
@@ -158,9 +154,12 @@ impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
     fn group(&mut self, members: &[usize]) -> u32 {
         let at = self.writer.place();
         let indexed = members.len() > conditions::FEW;
-        self.writer.u32(u32::try_from(members.len()).unwrap_or(u32::MAX));
         if indexed {
+            self.writer.u8(group::MANY);
             self.writer.u32(0);
+            self.writer.u32(u32::try_from(members.len()).unwrap_or(u32::MAX));
+        } else {
+            self.writer.u8(u8::try_from(members.len()).unwrap_or(0));
         }
         let mut records = Vec::with_capacity(members.len());
         for n in members {
