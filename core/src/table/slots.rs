@@ -107,6 +107,12 @@ pub(crate) fn find_by(blob: Blob<'_>, at: usize, head: u64, hash: u64, mut is_it
     None
 }
 
+/// The places of all entries, in no order that means anything; of those with equal hashes each.
+pub(crate) fn all(blob: Blob<'_>, at: usize) -> impl Iterator<Item = usize> {
+    let slots = blob.bytes(at, len(blob, at)).as_chunks::<SLOT>().0;
+    slots.iter().skip(1).map(|slot| usize::try_from(high(u64::from_le_bytes(*slot))).unwrap_or(0)).filter(|place| *place != 0)
+}
+
 #[inline]
 fn low(word: u64) -> usize {
     usize::try_from(word & u64::from(u32::MAX)).unwrap_or(0)

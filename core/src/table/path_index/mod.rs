@@ -63,12 +63,10 @@ mod group {
     pub(super) const COUNT: usize = 0;
     /// The first record; the others follow.
     pub(super) const RECORDS: usize = 1;
-    /// In the place of the number: there are more than a few records. Then the place of their index by conditions, their
-    /// number, and the records follow, before each of them the place of the next one with the same values.
+    /// In the place of the number: there are more than a few records. Then the place of their index by conditions and the
+    /// records follow, before each of them the place of the next one with the same values.
     pub(super) const MANY: u8 = u8::MAX;
     pub(super) const INDEX: usize = 1;
-    pub(super) const TOTAL: usize = 5;
-    pub(super) const INDEXED_RECORDS: usize = 13;
     pub(super) const NEXT: usize = 4;
 }
 

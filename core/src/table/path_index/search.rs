@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use http::HeaderName;
 
-use super::conditions::{self, shape};
+use super::conditions::{self, name, shape};
 use super::{OTHER_METHOD, SEED, group, hash_bit, head, method_number, node, record};
 use crate::blob::{Blob, zeros};
 use crate::model::automaton;
@@ -214,13 +214,13 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
     /// Looks for a better match in a group, and says whether one was found.
     fn group(&mut self, index: Blob<'_>, group: usize, prefix: usize, best: &mut Best) -> bool {
         match index.u8(group.wrapping_add(group::COUNT)) {
-            group::MANY => self.shapes(index, group, index.place(group.wrapping_add(group::INDEX)), prefix, best),
-            count => self.records(index, (u32::from(count), group.wrapping_add(group::RECORDS), 0), prefix, best),
+            group::MANY => self.shapes(index, index.place(group.wrapping_add(group::INDEX)), prefix, best),
+            count => self.records(index, count, group.wrapping_add(group::RECORDS), prefix, best),
         }
     }
 
-    /// The same, record by record: their number, the place of the first, and what is between two of them.
-    fn records(&mut self, index: Blob<'_>, (count, mut at, between): (u32, usize, usize), prefix: usize, best: &mut Best) -> bool {
+    /// The same, record by record.
+    fn records(&mut self, index: Blob<'_>, count: u8, mut at: usize, prefix: usize, best: &mut Best) -> bool {
         for _ in 0..count {
             let order = index.u32(at.wrapping_add(record::ORDER));
             if order >= best.order {
@@ -230,105 +230,169 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
                 *best = Best { order, at, prefix };
                 return true;
             }
-            at = at.wrapping_add(usize::from(index.u16(at.wrapping_add(record::LEN)))).wrapping_add(between);
+            at = at.wrapping_add(usize::from(index.u16(at.wrapping_add(record::LEN))));
         }
         false
     }
 
-    fn shapes(&mut self, index: Blob<'_>, group: usize, shapes: usize, prefix: usize, best: &mut Best) -> bool {
-        let mut found = false;
-        for n in 0..index.place(shapes) {
-            let shape = index.place(shapes.wrapping_add(4).wrapping_add(n.wrapping_mul(4)));
+    fn shapes(&mut self, index: Blob<'_>, shapes: usize, prefix: usize, best: &mut Best) -> bool {
+        match index.place(shapes.wrapping_add(conditions::head::NAMES_COUNT)) {
+            0..=16 => self.shapes_by(index, shapes, prefix, best, &mut [Value::Unknown; 16]),
+            // Of what has no room here, the request is read again for each shape.
+            _ => self.shapes_by(index, shapes, prefix, best, &mut [Value::Unknown; 256]),
+        }
+    }
+
+    fn shapes_by(&mut self, index: Blob<'_>, shapes: usize, prefix: usize, best: &mut Best, values: &mut [Value]) -> bool {
+        let before = best.order;
+        for n in 0..index.place(shapes.wrapping_add(conditions::head::COUNT)) {
+            let shape = index.place(shapes.wrapping_add(conditions::head::SHAPES).wrapping_add(n.wrapping_mul(4)));
             if index.u32(shape.wrapping_add(shape::ORDER)) >= best.order {
                 break;
             }
+            let count = usize::from(index.u8(shape.wrapping_add(shape::HEADERS)))
+                .wrapping_add(usize::from(index.u8(shape.wrapping_add(shape::QUERIES))));
+            let mut shape = Shape { at: shape, names: index.place(shapes.wrapping_add(conditions::head::NAMES)), count, prefix, values };
+            let combinations = (0..count).fold(1_u32, |product, n| product.saturating_mul(self.lines(index, &mut shape, n)));
+            if combinations == 0 {
+                continue;
+            }
+            // More combinations of repeated lines than there are records are not worth trying.
+            if combinations > index.u32(shape.at.wrapping_add(shape::COUNT)).saturating_add(16) {
+                self.scan(index, &mut shape, best);
+                continue;
+            }
             let mut hash = conditions::SEED;
-            if index.u8(shape.wrapping_add(shape::METHOD)) != 0 {
+            if index.u8(shape.at.wrapping_add(shape::METHOD)) != 0 {
                 hash = hash::mix(hash, u64::from(self.method()));
             }
-            let headers = index.u8(shape.wrapping_add(shape::HEADERS));
-            let queries = index.u8(shape.wrapping_add(shape::QUERIES));
-            let mut walk = Walk {
-                shape,
-                queries,
-                prefix,
-                found: &mut found,
-                best,
-                // More combinations of repeated lines than there are records are not worth trying.
-                left: index.u32(shape.wrapping_add(shape::COUNT)).saturating_add(16),
-            };
-            self.header_values(index, &mut walk, shape.wrapping_add(shape::NAMES), headers, hash);
-            if walk.left == 0 {
-                let count = index.u32(group.wrapping_add(group::TOTAL));
-                let records = (count, group.wrapping_add(group::INDEXED_RECORDS), group::NEXT);
-                return self.records(index, records, prefix, best) || found;
-            }
+            self.combine(index, &mut shape, 0, hash, best);
         }
-        found
+        best.order != before
     }
 
-    /// Takes every line of the header fields of a shape into the hash, one combination after the other.
-    fn header_values(&mut self, index: Blob<'_>, walk: &mut Walk<'_>, name_at: usize, left: u8, hash: u64) {
-        let Some(left) = left.checked_sub(1) else { return self.query_values(index, walk, name_at, walk.queries, hash) };
-        let (subject, names) = (self.subject, self.names);
-        let Some(name) = names.get(usize::from(index.u16(name_at))) else { return };
-        for line in subject.fields.values(name) {
-            if walk.left == 0 {
-                return;
-            }
-            self.header_values(index, walk, name_at.wrapping_add(2), left, hash::text(hash, line.trim_ascii()));
+    /// The number of lines or parameters of a name of a shape.
+    fn lines(&mut self, index: Blob<'_>, shape: &mut Shape<'_>, n: usize) -> u32 {
+        match self.value(index, shape, n) {
+            Value::Unknown | Value::Missing => 0,
+            Value::One(_) => 1,
+            Value::Several(count) => count,
         }
     }
 
-    /// The same for the query parameters.
-    fn query_values(&mut self, index: Blob<'_>, walk: &mut Walk<'_>, name_at: usize, left: u8, hash: u64) {
-        let Some(left) = left.checked_sub(1) else { return self.lookup(index, walk, hash) };
-        let len = usize::from(index.u16(name_at));
-        let name = index.bytes(name_at.wrapping_add(2), len);
-        let next = name_at.wrapping_add(2).wrapping_add(len);
+    /// The value that the request has for a name of a shape.
+    fn value(&mut self, index: Blob<'_>, shape: &mut Shape<'_>, n: usize) -> Value {
+        let number = shape.number(index, n);
+        match shape.values.get(number).copied().unwrap_or(Value::Unknown) {
+            Value::Unknown => {}
+            known => return known,
+        }
+        let (mut count, mut first) = (0_u32, 0);
+        self.each(index, shape, n, |hash| {
+            first = if count == 0 { hash } else { first };
+            count = count.saturating_add(1);
+        });
+        let value = match count {
+            0 => Value::Missing,
+            1 => Value::One(first),
+            count => Value::Several(count),
+        };
+        if let Some(place) = shape.values.get_mut(number) {
+            *place = value;
+        }
+        value
+    }
+
+    /// Gives the hash of each value that the request has for a name of a shape.
+    fn each(&self, index: Blob<'_>, shape: &Shape<'_>, n: usize, mut give: impl FnMut(u64)) {
+        let name = shape.names.wrapping_add(shape.number(index, n).wrapping_mul(name::SIZE));
+        let text = index.place(name.wrapping_add(name::TEXT));
+        if index.u8(name.wrapping_add(name::IS_QUERY)) == 0 {
+            let Some(name) = self.names.get(text) else { return };
+            let subject = self.subject;
+            return subject.fields.values(name).for_each(|line| give(hash::text(conditions::SEED, line.trim_ascii())));
+        }
         let reading = self.subject.reading;
         let hash_of = |value: &str| match reading.query_decoding {
-            QueryDecoding::Form => hash::octets(hash, form_decode(value)),
-            QueryDecoding::Raw => hash::text(hash, value.as_bytes()),
+            QueryDecoding::Form => hash::octets(conditions::SEED, form_decode(value)),
+            QueryDecoding::Raw => hash::text(conditions::SEED, value.as_bytes()),
         };
+        let name = index.bytes(text, usize::from(index.u16(name.wrapping_add(name::LEN))));
         let mut values = query_values(name, self.subject.query, reading);
-        let one = match reading.repeated_query {
-            RepeatedQuery::First => values.next(),
-            RepeatedQuery::Last => values.last(),
-            RepeatedQuery::Any => {
-                for value in values {
-                    if walk.left == 0 {
-                        return;
-                    }
-                    self.query_values(index, walk, next, left, hash_of(value));
+        match reading.repeated_query {
+            RepeatedQuery::First => values.next().into_iter().for_each(|value| give(hash_of(value))),
+            RepeatedQuery::Last => values.last().into_iter().for_each(|value| give(hash_of(value))),
+            RepeatedQuery::Any => values.for_each(|value| give(hash_of(value))),
+        }
+    }
+
+    /// Takes the values of the names of a shape into the hash from the `n`th on, one combination after the other, and looks
+    /// at the records of each.
+    fn combine(&mut self, index: Blob<'_>, shape: &mut Shape<'_>, n: usize, hash: u64, best: &mut Best) {
+        if n == shape.count {
+            return self.lookup(index, shape, hash, best);
+        }
+        match self.value(index, shape, n) {
+            Value::Unknown | Value::Missing => {}
+            Value::One(value) => self.combine(index, shape, n.wrapping_add(1), hash::mix(hash, value), best),
+            Value::Several(count) => {
+                for line in 0..count {
+                    let (mut at, mut value) = (0, 0);
+                    self.each(index, shape, n, |hash| {
+                        value = if at == line { hash } else { value };
+                        at = at.saturating_add(1);
+                    });
+                    self.combine(index, shape, n.wrapping_add(1), hash::mix(hash, value), best);
                 }
-                return;
             }
-        };
-        if let Some(value) = one {
-            self.query_values(index, walk, next, left, hash_of(value));
         }
     }
 
     /// Looks at the records of a hash.
-    fn lookup(&mut self, index: Blob<'_>, walk: &mut Walk<'_>, hash: u64) {
-        walk.left = walk.left.saturating_sub(1);
-        slots::find(index, index.place(walk.shape.wrapping_add(shape::SLOTS)), hash, |first| {
-            let mut at = first;
-            while at != 0 {
-                let order = index.u32(at.wrapping_add(record::ORDER));
-                if order >= walk.best.order {
-                    break;
-                }
-                if self.holds(index, at) {
-                    *walk.best = Best { order, at, prefix: walk.prefix };
-                    *walk.found = true;
-                    break;
-                }
-                at = index.place(at.wrapping_sub(group::NEXT));
-            }
+    fn lookup(&mut self, index: Blob<'_>, shape: &Shape<'_>, hash: u64, best: &mut Best) {
+        slots::find(index, index.place(shape.at.wrapping_add(shape::SLOTS)), hash, |first| {
+            self.list(index, shape, first, best, |_, _| true);
             false
         });
+    }
+
+    /// Looks at all records of a shape.
+    fn scan(&mut self, index: Blob<'_>, shape: &mut Shape<'_>, best: &mut Best) {
+        for first in slots::all(index, index.place(shape.at.wrapping_add(shape::SLOTS))) {
+            self.list(index, shape, first, best, |search, at| search.may_hold(index, shape, at));
+        }
+    }
+
+    /// Looks at a record and those that have the same values.
+    fn list(&mut self, index: Blob<'_>, shape: &Shape<'_>, first: usize, best: &mut Best, may_hold: impl Fn(&mut Self, usize) -> bool) {
+        let mut at = first;
+        while at != 0 {
+            let order = index.u32(at.wrapping_add(record::ORDER));
+            if order >= best.order {
+                break;
+            }
+            if may_hold(self, at) && self.holds(index, at) {
+                *best = Best { order, at, prefix: shape.prefix };
+                break;
+            }
+            at = index.place(at.wrapping_sub(group::NEXT));
+        }
+    }
+
+    /// Whether the values of a record are those of the request, as far as their hashes tell, where it has one value.
+    fn may_hold(&self, index: Blob<'_>, shape: &Shape<'_>, at: usize) -> bool {
+        let headers = usize::from(index.u8(shape.at.wrapping_add(shape::HEADERS)));
+        let mut at = at.wrapping_add(record::CONDITIONS);
+        (0..shape.count).all(|n| {
+            let first = usize::from(index.u16(at));
+            let second = usize::from(index.u16(at.wrapping_add(2)));
+            let begin = at.wrapping_add(4).wrapping_add(if n < headers { 0 } else { first });
+            at = begin.wrapping_add(second);
+            match shape.values.get(shape.number(index, n)) {
+                Some(Value::One(value)) => *value == hash::text(conditions::SEED, index.bytes(begin, second)),
+                _ => true,
+            }
+        })
     }
 
     fn method(&mut self) -> u8 {
@@ -381,15 +445,35 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
     }
 }
 
-/// A walk through the combinations of values of one shape.
-struct Walk<'w> {
-    shape: usize,
-    queries: u8,
+/// A shape that is looked at.
+struct Shape<'v> {
+    at: usize,
+    /// Place of the names of the index.
+    names: usize,
+    /// Number of names of the shape.
+    count: usize,
+    /// Octets of the prefix of its records.
     prefix: usize,
-    found: &'w mut bool,
-    best: &'w mut Best,
-    /// Combinations that may still be tried.
-    left: u32,
+    /// What is known of the values that the request has, by the number of the name.
+    values: &'v mut [Value],
+}
+
+impl Shape<'_> {
+    /// The number of a name.
+    fn number(&self, index: Blob<'_>, n: usize) -> usize {
+        index.place(self.at.wrapping_add(shape::NAMES).wrapping_add(n.wrapping_mul(4)))
+    }
+}
+
+/// What a request has for a name.
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    Unknown,
+    Missing,
+    /// One value, by its hash.
+    One(u64),
+    /// So many of them.
+    Several(u32),
 }
 
 #[inline]

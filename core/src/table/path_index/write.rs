@@ -157,7 +157,6 @@ impl<'e, N: FnMut(&HeaderName) -> Option<u16>> Index<'_, 'e, N> {
         if indexed {
             self.writer.u8(group::MANY);
             self.writer.u32(0);
-            self.writer.u32(u32::try_from(members.len()).unwrap_or(u32::MAX));
         } else {
             self.writer.u8(u8::try_from(members.len()).unwrap_or(0));
         }
