@@ -41,6 +41,9 @@ pub(crate) fn index(seed: u64, cases: u64) -> Result<(), String> {
         for request in &set.requests {
             let mut request = request.clone();
             mutator.change(&mut random, &mut request);
+            if random.one_in(4) {
+                repeat(&mut random, &mut request.headers);
+            }
             let target = request.target();
             let asked = Request {
                 arrival: Arrival::on(table.ports()[0].id),
@@ -65,6 +68,20 @@ pub(crate) fn index(seed: u64, cases: u64) -> Result<(), String> {
     }
     // A property of nothing would hold.
     if found * 4 < cases { Err(format!("only {found} of {cases} requests match")) } else { Ok(()) }
+}
+
+/// Further lines of some fields, more combinations of them than an index tries one by one.
+fn repeat(random: &mut Random, headers: &mut Vec<(String, String)>) {
+    let lines = std::mem::take(headers);
+    for (name, value) in &lines {
+        let others: Vec<&String> = lines.iter().filter(|(other, _)| other == name).map(|(_, value)| value).collect();
+        let most = *random.of(&[1, 9, 60]);
+        for n in 0..random.below(most) {
+            let other = if random.one_in(3) { (*random.of(&others)).clone() } else { format!("other-{n}") };
+            headers.push((name.clone(), other));
+        }
+        headers.push((name.clone(), value.clone()));
+    }
 }
 
 /// Conditions that no comparison settles: the same values as regular expressions, and fields that are read in their own way.
