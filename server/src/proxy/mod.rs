@@ -2,10 +2,14 @@
 
 mod body;
 mod budget;
+mod connection;
 mod hop;
 mod listener;
 mod mirror;
 mod service;
+mod stream;
+mod tls;
+mod udp;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -32,11 +36,19 @@ pub struct Settings {
     pub resolve: BTreeMap<String, Vec<SocketAddr>>,
     /// How long open requests may take to end after the server was told to.
     pub drain: Duration,
+    /// How long a UDP flow may be silent before it is forgotten.
+    pub udp_idle: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { bind: IpAddr::from([127, 0, 0, 1]), port_map: BTreeMap::new(), resolve: BTreeMap::new(), drain: Duration::from_secs(30) }
+        Self {
+            bind: IpAddr::from([127, 0, 0, 1]),
+            port_map: BTreeMap::new(),
+            resolve: BTreeMap::new(),
+            drain: Duration::from_secs(30),
+            udp_idle: Duration::from_secs(60),
+        }
     }
 }
 
@@ -49,4 +61,5 @@ struct Shared {
     budgets: budget::Budgets,
     stop: watch::Receiver<bool>,
     drain: Duration,
+    udp_idle: Duration,
 }

@@ -1,12 +1,11 @@
 //! One request: ask the table, carry out the decision.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gatewright::decision::{Forward, GrpcStatus, ResponseEdits};
 use gatewright::table::Backend;
-use gatewright::{Arrival, Decision, Pick, apply};
+use gatewright::{Decision, Pick, apply};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
@@ -14,11 +13,11 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::body::{self, AnyBody, BoxError, Deadline, Outgoing};
+use super::connection::Connection;
 use super::{Shared, hop, mirror};
-use crate::publish::PortKey;
 
 /// Answers one request; never fails.
-pub(super) async fn answer(shared: Arc<Shared>, key: Arc<PortKey>, peer: SocketAddr, request: Request<Incoming>) -> Response<AnyBody> {
+pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<AnyBody> {
     let started = Instant::now();
     let (mut parts, incoming) = request.into_parts();
     let host = parts
@@ -27,15 +26,20 @@ pub(super) async fn answer(shared: Arc<Shared>, key: Arc<PortKey>, peer: SocketA
         .map(|a| a.as_str().as_bytes().to_vec())
         .or_else(|| parts.headers.get(header::HOST).map(|h| h.as_bytes().to_vec()));
     let upgrade = hop::upgrade(&parts.headers, &parts.method, parts.version);
-    hop::set_forwarded(&mut parts.headers, peer.ip(), host.as_deref());
+    let peer = connection.peer;
+    let scheme = if connection.tls.is_some() { "https" } else { "http" };
+    hop::set_forwarded(&mut parts.headers, peer.ip(), scheme, host.as_deref());
     // One table for the whole request, whatever is published meanwhile.
     let published = shared.current.load_full();
-    let Some(port) = published.ports.get(&key) else { return plain(StatusCode::NOT_FOUND) };
+    let arrival = match connection.arrival(&published) {
+        Ok(arrival) => arrival,
+        Err(status) => return plain(status),
+    };
     let pick = Pick(random());
     let table = &published.table;
     // The client's side of an upgrade is kept out of the way of the borrowed parts.
     let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
-    let decision = table.decide(&gatewright::Request::from_http(&parts, Arrival::on(*port)), pick);
+    let decision = table.decide(&gatewright::Request::from_http(&parts, arrival), pick);
     let response = match &decision {
         decision if is_guarded(decision) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         Decision::Respond(respond) => with_head(apply::respond(respond)),
@@ -68,7 +72,7 @@ fn is_guarded(decision: &Decision<'_>) -> bool {
 
 /// An even choice for each request; the standard library's hasher keys are random for every process and count up
 /// for every use.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(0_u64)
 }
