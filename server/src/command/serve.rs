@@ -64,6 +64,7 @@ impl Arguments {
             resolve,
             drain: Duration::from_secs(self.drain_timeout),
             udp_idle: Duration::from_secs(self.udp_idle_timeout),
+            ..Settings::default()
         }
     }
 }

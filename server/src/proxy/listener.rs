@@ -44,6 +44,7 @@ pub async fn serve(
         stop: stop.clone(),
         drain: settings.drain,
         udp_idle: settings.udp_idle,
+        udp_flows: settings.udp_flows,
     });
     let mut open: BTreeMap<PortKey, watch::Sender<bool>> = BTreeMap::new();
     let mut ports = JoinSet::new();

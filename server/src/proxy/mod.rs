@@ -38,6 +38,8 @@ pub struct Settings {
     pub drain: Duration,
     /// How long a UDP flow may be silent before it is forgotten.
     pub udp_idle: Duration,
+    /// UDP flows of a port at most: each has a socket of its own. Datagrams of others are dropped.
+    pub udp_flows: usize,
 }
 
 impl Default for Settings {
@@ -48,6 +50,7 @@ impl Default for Settings {
             resolve: BTreeMap::new(),
             drain: Duration::from_secs(30),
             udp_idle: Duration::from_secs(60),
+            udp_flows: 4096,
         }
     }
 }
@@ -62,4 +65,5 @@ struct Shared {
     stop: watch::Receiver<bool>,
     drain: Duration,
     udp_idle: Duration,
+    udp_flows: usize,
 }

@@ -18,8 +18,6 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Shared, listener::told, stream::CONNECT};
 use crate::publish::PortKey;
 
-/// Flows of a port at most: each has a socket of its own.
-const FLOWS: usize = 4096;
 /// Datagrams of a flow that wait for its backend at most.
 const WAITING: usize = 64;
 /// Octets of the largest datagram.
@@ -84,7 +82,7 @@ impl Port {
             Some(Ok(()) | Err(mpsc::error::TrySendError::Full(_))) => return,
             None => datagram,
         };
-        if self.flows.len() >= FLOWS {
+        if self.flows.len() >= self.shared.udp_flows {
             self.refuse();
             return;
         }

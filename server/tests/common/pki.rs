@@ -13,7 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 /// A certificate with its key.
 #[derive(Debug)]
 pub struct Signed {
-    title: String,
+    /// Its common name.
+    pub title: String,
     pub names: Vec<String>,
     pub pem: String,
     pub key: String,

@@ -53,6 +53,34 @@ impl Connected {
 
 /// Connects; the error comes with whether the server asked for a certificate.
 pub async fn connect(address: SocketAddr, client: Client<'_>) -> Result<Connected, (io::Error, bool)> {
+    let (config, asked) = config(client);
+    match connect_with(address, config, client.sni).await {
+        Ok(stream) => Ok(Connected { stream, asked }),
+        Err(error) => Err((error, asked.requested.load(Ordering::SeqCst))),
+    }
+}
+
+/// Connects with a configuration, which keeps sessions from one connection to the next.
+pub async fn connect_with(address: SocketAddr, config: Arc<ClientConfig>, sni: &str) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    tokio_rustls::TlsConnector::from(config).connect(name(sni), stream).await
+}
+
+/// The server name; one that is never sent where there is none.
+fn name(sni: &str) -> ServerName<'static> {
+    ServerName::try_from(if sni.is_empty() { "none.invalid" } else { sni }.to_owned()).unwrap()
+}
+
+/// The octets of a ClientHello.
+pub fn hello(sni: &str) -> Vec<u8> {
+    let (config, _) = config(Client { sni, ..Client::default() });
+    let mut octets = Vec::new();
+    rustls::ClientConnection::new(config, name(sni)).unwrap().write_tls(&mut octets).unwrap();
+    octets
+}
+
+/// The configuration of a client.
+pub fn config(client: Client<'_>) -> (Arc<ClientConfig>, Arc<Answers>) {
     let key = client.certificate.map(|signed| CertifiedKey::from_der(vec![signed.der()], signed.key_der(), &provider()).unwrap());
     let asked = Arc::new(Answers { certificate: key.map(Arc::new), requested: AtomicBool::new(false) });
     let trusts = Trusts {
@@ -68,13 +96,7 @@ pub async fn connect(address: SocketAddr, client: Client<'_>) -> Result<Connecte
         .with_client_cert_resolver(asked.clone());
     config.alpn_protocols = client.alpn.iter().map(|protocol| protocol.to_vec()).collect();
     config.enable_sni = !client.sni.is_empty();
-    let name = if client.sni.is_empty() { "none.invalid" } else { client.sni };
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let stream = TcpStream::connect(address).await.map_err(|error| (error, false))?;
-    match tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await {
-        Ok(stream) => Ok(Connected { stream, asked }),
-        Err(error) => Err((error, asked.requested.load(Ordering::SeqCst))),
-    }
+    (Arc::new(config), asked)
 }
 
 /// TLS of a backend.
@@ -83,8 +105,9 @@ pub fn server_config(signed: &Signed) -> Arc<ServerConfig> {
     Arc::new(config.with_no_client_auth().with_single_cert(vec![signed.der()], signed.key_der()).unwrap())
 }
 
+/// The client's part of client certificates.
 #[derive(Debug)]
-struct Answers {
+pub struct Answers {
     certificate: Option<Arc<CertifiedKey>>,
     requested: AtomicBool,
 }
@@ -119,7 +142,7 @@ impl ServerCertVerifier for Trusts {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let Some((trusted, names)) = &self.trusted else { return Ok(ServerCertVerified::assertion()) };
         if trusted == end_entity {
-            let name = name.to_str();
+            let name = name.to_str().to_ascii_lowercase();
             let parent = name.split_once('.').map(|(_, parent)| parent);
             let covers = |own: &String| *own == *name || own.strip_prefix("*.") == parent;
             let wrong = || rustls::CertificateError::NotValidForName.into();
