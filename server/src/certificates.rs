@@ -54,8 +54,8 @@ impl fmt::Debug for Certificates {
 pub struct Decrypting {
     /// Its id in the table it was made for.
     pub id: ListenerId,
-    /// How it speaks TLS; `None` if its certificates cannot be read, and then nobody is served: there is no default
-    /// certificate ([R-L3]).
+    /// How it speaks TLS; `None` if its certificates are missing or cannot be read. Then nobody new is served: there is no
+    /// default certificate ([R-L3]).
     pub config: Option<Arc<ServerConfig>>,
     /// How it validates client certificates.
     pub validation: Option<Arc<Validation>>,
@@ -83,7 +83,7 @@ impl Certificates {
     /// so that clients can resume their sessions; a session is never resumed under another listener, certificate or
     /// validation ([R-L4]).
     pub fn read(table: &Table, resources: &Resources, before: &Self) -> Self {
-        let decrypting: Vec<_> = table.listeners().iter().filter(|listener| listener.programmed && listener.tls.is_some()).collect();
+        let decrypting: Vec<_> = table.listeners().iter().filter(|listener| listener.tls.is_some()).collect();
         // Most tables have none: then nobody needs to look at the Secrets.
         let objects = if decrypting.is_empty() { Objects::default() } else { Objects::of(resources) };
         let listeners = decrypting.into_iter().map(|listener| {
@@ -118,13 +118,15 @@ impl Decrypting {
         {
             return Self { id: listener.id, config: known.config.clone(), validation: known.validation.clone(), material };
         }
-        let config = match config(&material, validation.as_deref(), alpn) {
+        let config = || match config(&material, validation.as_deref(), alpn) {
             Ok(config) => Some(Arc::new(config)),
             Err(error) => {
                 tracing::warn!(listener = %listener.owner, name = %listener.name, %error, "no connection is served");
                 None
             }
         };
+        // What is missing has been reported by the compiler.
+        let config = if listener.programmed { config() } else { None };
         Self { id: listener.id, config, validation, material }
     }
 }

@@ -11,8 +11,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
-/// Octets that a ClientHello may take, whatever the records it comes in ([R-L6]).
-const LIMIT: usize = 64 * 1024;
 /// Octets that are read at once.
 const STEP: usize = 4096;
 
@@ -23,12 +21,13 @@ pub(super) struct Hello {
 }
 
 impl Hello {
-    /// Reads one, and answers nothing: not even an alert to what is none ([T-3]).
+    /// Reads one, and answers nothing: not even an alert to what is none ([T-3]). rustls takes 64 KiB at most, whatever the
+    /// records they come in ([R-L6]).
     pub(super) async fn read(stream: &mut TcpStream) -> Result<Self> {
         let mut acceptor = Acceptor::default();
         let mut octets = Vec::new();
         let mut buffer = [0; STEP];
-        while octets.len() < LIMIT {
+        loop {
             let read = stream.read(&mut buffer).await?;
             if read == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
@@ -42,7 +41,6 @@ impl Hello {
                 return Ok(Self { accepted, octets });
             }
         }
-        Err(Error::new(ErrorKind::InvalidData, "the ClientHello is too long"))
     }
 
     /// The server name, if there is one.
