@@ -269,6 +269,38 @@ async fn a_client_hello_has_bounds() {
     assert!((Duration::from_secs(9)..Duration::from_secs(14)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
 }
 
+/// [R-S4]: ten seconds for the head of the first request, also for who has not even told the version of HTTP; then as long as it
+/// takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_nothing_is_not_kept() {
+    let a = pki::server(&["a.example.com"]);
+    let plain = "  - {name: plain, port: 80, protocol: HTTP}\n".to_owned();
+    let manifests = gateway(&[https("a.example.com", &["a"]), plain], "") + &http_route("a", "a.example.com") + &a.secret("a");
+    let live = Live::start(&manifests, &[]).await;
+    let (address, plain) = (live.port(443), live.port(80));
+    let begun = Instant::now();
+    let inside_tls = async |octets: &'static [u8]| {
+        let mut stream = connect(address, named("a.example.com")).await.map_err(|(error, _)| error).unwrap().stream;
+        stream.write_all(octets).await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+        begun.elapsed()
+    };
+    let without = async |octets: &'static [u8]| {
+        send_raw(plain, octets).await;
+        begun.elapsed()
+    };
+    let lasting = async {
+        fetch_tls(address, named("a.example.com"), "GET", "a.example.com", "/?delay=11s", &[]).await.0.unwrap();
+        begun.elapsed()
+    };
+    let all = async { tokio::join!(inside_tls(b""), inside_tls(b"PRI * HTTP/2.0"), without(b""), without(b"GET / HT"), lasting) };
+    let (one, two, three, four, lasting) = tokio::time::timeout(Duration::from_secs(20), all).await.unwrap();
+    for ended in [one, two, three, four] {
+        assert!((Duration::from_secs(9)..Duration::from_secs(14)).contains(&ended), "{ended:?}");
+    }
+    assert!(lasting > Duration::from_secs(11));
+}
+
 /// A new certificate serves the next handshake, and nobody who is connected notices.
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_replaced_without_a_gap() {

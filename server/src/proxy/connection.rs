@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatewright::connection::{ConnectionTls, ForwardConnection};
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
+use super::listener::HEADER_TIMEOUT;
 use super::tls::Hello;
 use super::{Shared, service, stream};
 use crate::certificates::{ListenerName, Validation};
@@ -35,6 +37,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// What the handshake led to; `None` without TLS.
     pub(super) tls: Option<Handshake>,
+    /// Whether a request has come.
+    begun: AtomicBool,
 }
 
 /// What a TLS handshake led to.
@@ -147,14 +151,25 @@ impl Incoming {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = Arc::new(Connection { port: self.port, peer: self.peer, tls });
-        let shared = self.shared;
+        let connection = Arc::new(Connection { port: self.port, peer: self.peer, tls, begun: AtomicBool::new(false) });
+        let (shared, of_requests) = (self.shared, Arc::clone(&connection));
         let service = hyper::service::service_fn(move |request| {
-            let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
+            of_requests.begun.store(true, Ordering::Relaxed);
+            let (shared, connection) = (Arc::clone(&shared), Arc::clone(&of_requests));
             async move { Ok::<_, std::convert::Infallible>(service::answer(shared, connection, request).await) }
         });
-        let connection = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        self.watcher.watch(connection).await.map_err(io::Error::other)
+        let requests = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        // hyper's own timeout begins when it knows the version of HTTP, which a client need never tell.
+        let silent = async {
+            tokio::time::sleep(HEADER_TIMEOUT).await;
+            if connection.begun.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            ended = self.watcher.watch(requests) => ended.map_err(io::Error::other),
+            () = silent => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 

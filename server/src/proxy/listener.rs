@@ -19,8 +19,8 @@ use super::upstream::Upstreams;
 use super::{Settings, Shared, udp};
 use crate::publish::{PortKey, Published, Transport};
 
-/// How long a client may take for the header section ([R-D2] asks for a bound).
-const HEADER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long a client may take for the header section ([R-S4]).
+pub(super) const HEADER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The local address of each open port.
 pub type Bound = BTreeMap<PortKey, SocketAddr>;
