@@ -100,8 +100,12 @@ impl Incoming {
             let sni = server_name.as_deref().unwrap_or_default();
             tracing::info!(target: "access", peer = %self.peer, port = %self.port, sni, %decision);
         }
+        // A table must not live as long as the connections that it has decided: it is dropped before each goes on.
         match (decision, hello) {
-            (ConnectionDecision::Http { listener: None }, None) => self.requests(stream, None).await,
+            (ConnectionDecision::Http { listener: None }, None) => {
+                drop(published);
+                self.requests(stream, None).await
+            }
             (ConnectionDecision::Http { listener: Some(id) }, Some(hello)) => {
                 let (stream, handshake) = timeout_at(deadline, decrypt(&published, id, hello, stream)).await??;
                 drop(published);
