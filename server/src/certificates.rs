@@ -19,7 +19,8 @@ use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme};
 
-static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+/// The cryptography of all TLS.
+pub(crate) static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
 
 /// A listener by name: what stays the same from table to table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +73,7 @@ pub struct Validation {
 
 /// Certificate and key of one Secret, in PEM.
 #[derive(PartialEq, Eq)]
-struct Material {
+pub(crate) struct Material {
     secret: ObjectRef,
     certificate: Vec<u8>,
     key: Vec<u8>,
@@ -133,20 +134,20 @@ impl Decrypting {
 
 /// Secrets and ConfigMaps by name.
 #[derive(Default)]
-struct Objects<'r> {
+pub(crate) struct Objects<'r> {
     secrets: HashMap<ObjectRef, &'r Secret>,
     config_maps: HashMap<ObjectRef, &'r ConfigMap>,
 }
 
 impl<'r> Objects<'r> {
-    fn of(resources: &'r Resources) -> Self {
+    pub(crate) fn of(resources: &'r Resources) -> Self {
         let secrets = resources.secrets.iter().map(|secret| (ObjectRef::of_meta("", "Secret", &secret.metadata), secret));
         let config_maps = resources.config_maps.iter().map(|map| (ObjectRef::of_meta("", "ConfigMap", &map.metadata), map));
         Self { secrets: secrets.collect(), config_maps: config_maps.collect() }
     }
 
     /// `tls.crt` and `tls.key` of a Secret ([L-11]).
-    fn material(&self, name: &ObjectRef) -> Option<Material> {
+    pub(crate) fn material(&self, name: &ObjectRef) -> Option<Material> {
         let secret = self.secrets.get(name)?;
         let member = |member: &str| match secret.string_data.get(member) {
             Some(text) => Some(text.clone().into_bytes()),
@@ -158,14 +159,14 @@ impl<'r> Objects<'r> {
         match (member("tls.crt"), member("tls.key")) {
             (Some(certificate), Some(key)) => Some(Material { secret: name.clone(), certificate, key }),
             _ => {
-                tracing::warn!(%name, "`tls.crt` and `tls.key` cannot be read: the certificate is not served");
+                tracing::warn!(%name, "`tls.crt` and `tls.key` cannot be read: the certificate is not used");
                 None
             }
         }
     }
 
     /// `ca.crt` of a ConfigMap ([L-36]).
-    fn authorities(&self, name: &ObjectRef) -> Option<String> {
+    pub(crate) fn authorities(&self, name: &ObjectRef) -> Option<String> {
         self.config_maps.get(name)?.data.get("ca.crt").cloned()
     }
 }
@@ -194,7 +195,8 @@ fn config(material: &[Material], validation: Option<&Validation>, alpn: &[&[u8]]
     Ok(config)
 }
 
-fn certified_key(material: &Material) -> Result<CertifiedKey, String> {
+/// The certificate with its key, as rustls takes it.
+pub(crate) fn certified_key(material: &Material) -> Result<CertifiedKey, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&material.certificate).collect();
     let chain = chain.map_err(|error| format!("`tls.crt`: {error:?}"))?;
     let key = PrivateKeyDer::from_pem_slice(&material.key).map_err(|error| format!("`tls.key`: {error:?}"))?;

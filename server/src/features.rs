@@ -2,14 +2,11 @@
 
 use gatewright::{Feature, Features};
 
-/// The features that this proxy carries out: every protocol of the listeners of Gateways, without TLS towards backends.
+/// The features that this proxy carries out: every protocol of the listeners of Gateways, and TLS towards backends.
 /// What a manifest asks for beyond that is reported and not served.
 pub fn served() -> Features {
     use Feature::*;
     let not_served = [
-        BackendTlsPolicy,
-        BackendTlsPolicySanValidation,
-        GatewayBackendClientCertificate,
         GatewayInfrastructurePropagation,
         GatewayStaticAddresses,
         GrpcRouteSessionPersistence,

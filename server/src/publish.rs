@@ -9,6 +9,7 @@ use gatewright::{Changes, Compiler, Diagnostic, Options, Severity, Table};
 use tokio::sync::watch;
 
 use crate::certificates::Certificates;
+use crate::proxy::BackendsTls;
 use crate::source::Snapshot;
 
 /// What carries a port: TCP and UDP may share a number.
@@ -41,7 +42,7 @@ impl std::fmt::Display for PortKey {
     }
 }
 
-/// The table that serves, its ports by name, and the certificates of its listeners.
+/// The table that serves, its ports by name, the certificates of its listeners, and TLS towards its backends.
 #[derive(Debug, Default)]
 pub struct Published {
     /// The table.
@@ -50,6 +51,8 @@ pub struct Published {
     pub ports: BTreeMap<PortKey, PortId>,
     /// The certificates.
     pub certificates: Certificates,
+    /// How to speak TLS to backends.
+    pub backends_tls: BackendsTls,
 }
 
 /// Why a change was not taken.
@@ -125,11 +128,15 @@ impl Publisher {
             let wanted = self.gateway.as_deref().map(|name| format!(" `{name}`")).unwrap_or_default();
             return Err(Rejected { reason: format!("no Gateway{wanted} with a listener was found"), diagnostics });
         }
-        let certificates = match &self.compiler {
-            Some(compiler) => Certificates::read(&table, compiler.resources(), &self.current.load().certificates),
-            None => Certificates::default(),
+        let (certificates, backends_tls) = match &self.compiler {
+            Some(compiler) => {
+                let (resources, before) = (compiler.resources(), self.current.load());
+                let certificates = Certificates::read(&table, resources, &before.certificates);
+                (certificates, BackendsTls::read(&table, resources, &before.backends_tls))
+            }
+            None => Default::default(),
         };
-        self.current.store(Arc::new(Published { table, ports, certificates }));
+        self.current.store(Arc::new(Published { table, ports, certificates, backends_tls }));
         self.changed.send_replace(());
         Ok(Some(diagnostics))
     }

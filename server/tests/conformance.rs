@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::backends::{self, Told};
+use common::backends::{self, Handshakes, Told};
 use common::pki::OfSuite;
 use common::retry::Retried;
 use common::tls::{self, Client};
 use common::{Answer, Live, fetch, fetch_h2, fetch_tls, fields};
 use gatewright_conformance::suite::{
     Behaviour, Case, Certificates, Conversation, Forwarded, Observed, Protocol, Refused, Rejection, Row, SeenTls, Speaks, State, cases,
-    check_row, check_sample,
+    check_row, check_sample, SeenTls,
 };
 use gatewright_server::echo::{self, Echo, Name};
 use gatewright_server::publish::Transport;
@@ -36,7 +36,7 @@ fn main() -> Result<(), String> {
         let certificates = Arc::new(OfSuite::new(&Certificates::read(&generated)?));
         for name in cases(&suite)? {
             let case = Case::read(&suite, &name)?;
-            let (sent, left_out): (Vec<_>, Vec<_>) = case.traffic.iter().map(|row| left_out(&case, row)).partition(Option::is_none);
+            let (sent, left_out): (Vec<_>, Vec<_>) = case.traffic.iter().map(|row| left_out(row)).partition(Option::is_none);
             let mut counted = counts.lock().map_err(|error| error.to_string())?;
             left_out.into_iter().flatten().for_each(|why| *counted.left_out.entry(why).or_default() += 1);
             if sent.is_empty() {
@@ -61,14 +61,10 @@ fn main() -> Result<(), String> {
 }
 
 /// Why a row is not sent.
-fn left_out(case: &Case, row: &Row) -> Option<&'static str> {
-    // A policy that cannot be honoured is answered without TLS.
-    let answered_here = row.expect.status.iter().any(|status| *status >= 500);
-    let tls_to_backend = case.features.iter().any(|feature| feature == "BackendTLSPolicy") && !answered_here;
+fn left_out(row: &Row) -> Option<&'static str> {
     match row.protocol {
         _ if row.client.is_some() => Some("from a client of a mesh"),
         Protocol::Websocket => Some("WebSocket, which other tests of the server cover"),
-        _ if tls_to_backend => Some("to a backend over TLS, which the server does not speak"),
         _ if row.request.path.contains("endpointslices") || row.request.path == "/headless" => Some("to the addresses of pods"),
         _ => None,
     }
@@ -80,14 +76,15 @@ async fn run(suite: &std::path::Path, case: &Case, certificates: &OfSuite) -> Re
     let mut wrong = Vec::new();
     for step in 1..=case.steps.iter().map(|step| step.step).max().unwrap_or(0) {
         state.step(case, step)?;
-        let rows: Vec<_> = case.traffic.iter().filter(|row| row.step == step && left_out(case, row).is_none()).collect();
+        let rows: Vec<_> = case.traffic.iter().filter(|row| row.step == step && left_out(row).is_none()).collect();
         if rows.is_empty() {
             continue;
         }
         let name = Name { namespace: "gateway-conformance-infra".into(), service: "infra-backend-v3".into() };
         let retried = Retried::start(name).await?;
         let retries = rows.iter().any(|row| matches!(row.backend_behaviour, Some(Behaviour::RetrySimulation { .. })));
-        let mut resolve = backends(&state, certificates).await?;
+        let handshakes = Handshakes::default();
+        let mut resolve = backends(&state, certificates, &handshakes).await?;
         if retries {
             resolve.push(("gateway-conformance-infra/infra-backend-v3:8080".to_owned(), retried.address));
         }
@@ -95,7 +92,7 @@ async fn run(suite: &std::path::Path, case: &Case, certificates: &OfSuite) -> Re
         let mut live = Live::start(&certificates.put_into(&state.manifests()), &resolve).await;
         for row in rows {
             wrong.extend(
-                traffic(row, &mut live, &retried, certificates).await?.into_iter().map(|w| format!("{} {}: {w}", row.id, row.request.path)),
+                traffic(row, &mut live, &retried, certificates, &handshakes).await?.into_iter().map(|w| format!("{} {}: {w}", row.id, row.request.path)),
             );
         }
     }
@@ -103,7 +100,7 @@ async fn run(suite: &std::path::Path, case: &Case, certificates: &OfSuite) -> Re
 }
 
 /// The backends that speak something else than HTTP without TLS.
-async fn backends(state: &State, certificates: &OfSuite) -> std::io::Result<Vec<(String, SocketAddr)>> {
+async fn backends(state: &State, certificates: &OfSuite, handshakes: &Handshakes) -> std::io::Result<Vec<(String, SocketAddr)>> {
     let mut started = Vec::new();
     for backend in state.backends() {
         let (namespace, service) = (backend.namespace.clone(), backend.service.clone());
@@ -114,7 +111,7 @@ async fn backends(state: &State, certificates: &OfSuite) -> std::io::Result<Vec<
             (Speaks::Tcp, certificate) => backends::tcp(told, certificate).await?,
             (Speaks::Udp, _) if backend.service == "coredns" => backends::dns().await?,
             (Speaks::Udp, _) => backends::udp(told).await?,
-            (_, Some(certificate)) => backends::inside_tls(certificate, echo::start(name, None).await?).await?,
+            (_, Some(certificate)) => backends::noting_tls(certificate, echo::start(name, None).await?, &backend.service, handshakes).await?,
             (_, None) => continue,
         };
         started.push((format!("{}/{}:{}", backend.namespace, backend.service, backend.port), address));
@@ -123,7 +120,13 @@ async fn backends(state: &State, certificates: &OfSuite) -> std::io::Result<Vec<
 }
 
 /// A row once, or samples of it until the shares are right, as often as upstream allows.
-async fn traffic(row: &Row, live: &mut Live, retried: &Retried, certificates: &OfSuite) -> Result<Vec<String>, Failed> {
+async fn traffic(
+    row: &Row,
+    live: &mut Live,
+    retried: &Retried,
+    certificates: &OfSuite,
+    handshakes: &Handshakes,
+) -> Result<Vec<String>, Failed> {
     let count = row.distribution.as_ref().map(|d| d.requests).or(row.repeat.as_ref().map(|r| r.count)).unwrap_or(1);
     let samples = row.distribution.as_ref().map(|d| d.max_attempts).or(row.expect.max_attempts).unwrap_or(1);
     let tolerance = row.distribution.as_ref().map_or(0.0, |distribution| distribution.tolerance);
@@ -133,6 +136,9 @@ async fn traffic(row: &Row, live: &mut Live, retried: &Retried, certificates: &O
         let (mut sample, mut copies) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let mut observed = observe(row, live, certificates).await?;
+            if let Some(forwarded) = &mut observed.forwarded {
+                forwarded.tls = seen_tls(&forwarded.pod, certificates, handshakes);
+            }
             let wanted = row.expect.mirrored_to.iter().filter(|mirror| mirror.percent.is_none()).count();
             observed.attempts = retried.arrived(&row.request.path).await;
             observed.mirrored = mirrored(row, &observed, live, wanted).await;
@@ -224,6 +230,12 @@ async fn request(row: &Row, address: SocketAddr, certificates: &OfSuite) -> Resu
         headers: answer.headers,
         ..Observed::default()
     })
+}
+
+/// What a backend saw of TLS.
+fn seen_tls(pod: &str, certificates: &OfSuite, handshakes: &Handshakes) -> Option<SeenTls> {
+    let handshake = handshakes.lock().unwrap().get(pod)?.clone();
+    Some(SeenTls { sni: handshake.sni, client_cert: handshake.certificate.and_then(|der| certificates.secret_of(&der)) })
 }
 
 /// The client of a row over TLS.

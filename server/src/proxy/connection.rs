@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
+use super::backend_tls::Speaker;
 use super::listener::HEADER_TIMEOUT;
 use super::tls::Hello;
 use super::{Shared, service, stream};
@@ -112,20 +113,20 @@ impl Incoming {
                 self.requests(stream, Some(handshake)).await
             }
             (ConnectionDecision::Forward(forward), hello) => {
-                let Some(address) = self.address(&published, &forward, pick) else { return Ok(()) };
+                let Some((address, tls)) = self.address(&published, &forward, pick) else { return Ok(()) };
                 match (forward.tls, hello, forward.matched.parent) {
                     (ConnectionTls::None, None, _) => {
                         drop(published);
-                        stream::join(stream, &[], &address).await
+                        stream::join(stream, &[], &address, tls.as_deref()).await
                     }
                     (ConnectionTls::Passthrough, Some(hello), _) => {
                         drop(published);
-                        stream::join(stream, &hello.into_octets(), &address).await
+                        stream::join(stream, &hello.into_octets(), &address, None).await
                     }
                     (ConnectionTls::Terminate, Some(hello), Parent::Listener(id)) => {
                         let (stream, _) = timeout_at(deadline, decrypt(&published, id, hello, stream)).await??;
                         drop(published);
-                        stream::join(stream, &[], &address).await
+                        stream::join(stream, &[], &address, tls.as_deref()).await
                     }
                     _ => Ok(()),
                 }
@@ -140,14 +141,18 @@ impl Incoming {
         published.table.port(*published.ports.get(&*self.port)?).map(|port| port.protocol)
     }
 
-    /// Where a connection is forwarded to. A backend that asks for TLS gets none of what is decrypted without ([TP-6]).
-    fn address(&self, published: &Published, forward: &ForwardConnection, pick: Pick) -> Option<String> {
+    /// Where a connection is forwarded to, and how TLS is spoken there. A backend that asks for TLS gets none of what is decrypted without ([TP-6]).
+    fn address(&self, published: &Published, forward: &ForwardConnection, pick: Pick) -> Option<(String, Option<Arc<Speaker>>)> {
         let backend = published.table.backend(forward.backend)?;
-        if backend.tls.is_some() && forward.tls != ConnectionTls::Passthrough {
-            tracing::warn!(backend = %backend.object, "TLS towards backends is not supported in this version");
+        let tls = match forward.tls {
+            ConnectionTls::Passthrough => None,
+            _ => published.backends_tls.get(&published.table, backend, forward.matched.parent),
+        };
+        if backend.tls.is_some() && forward.tls != ConnectionTls::Passthrough && tls.is_none() {
+            tracing::warn!(backend = %backend.object, "the TLS that the backend wants cannot be spoken");
             return None;
         }
-        Some(self.shared.upstreams.address(backend, pick.derive(0).0))
+        Some((self.shared.upstreams.address(backend, pick.derive(0).0), tls))
     }
 
     /// Serves HTTP.

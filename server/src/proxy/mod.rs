@@ -1,5 +1,6 @@
 //! Carrying out decisions on sockets.
 
+mod backend_tls;
 mod body;
 mod budget;
 mod connection;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::publish::Published;
 
+pub use backend_tls::BackendsTls;
 pub use body::BoxError;
 pub use listener::{Bound, serve};
 

@@ -1,15 +1,18 @@
 //! Backends that speak something else than HTTP, as the README of the upstream suite describes them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
 
+use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 
 use super::pki::Signed;
-use super::tls::server_config;
+use super::tls::{asking_config, server_config};
 
 /// What a backend of streams or datagrams says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +92,43 @@ pub async fn inside_tls(certificate: &Signed, plain: SocketAddr) -> io::Result<S
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 let mut stream = acceptor.accept(stream).await?;
+                let mut plain = TcpStream::connect(plain).await?;
+                tokio::io::copy_bidirectional(&mut stream, &mut plain).await
+            });
+        }
+    });
+    Ok(address)
+}
+
+/// What each backend inside TLS, by its name, saw in the last handshake.
+pub type Handshakes = Arc<Mutex<BTreeMap<String, Handshake>>>;
+
+/// What a backend saw of a handshake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handshake {
+    pub sni: String,
+    pub alpn: String,
+    pub certificate: Option<CertificateDer<'static>>,
+}
+
+/// Puts TLS before a backend that speaks without, asks for a client certificate, and notes what it saw.
+pub async fn noting_tls(certificate: &Signed, plain: SocketAddr, name: &str, seen: &Handshakes) -> io::Result<SocketAddr> {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = socket.local_addr()?;
+    let acceptor = TlsAcceptor::from(asking_config(certificate));
+    let (name, seen) = (name.to_owned(), Arc::clone(seen));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = socket.accept().await {
+            let (acceptor, name, seen) = (acceptor.clone(), name.clone(), Arc::clone(&seen));
+            tokio::spawn(async move {
+                let mut stream = acceptor.accept(stream).await?;
+                let (_, tls) = stream.get_ref();
+                let handshake = Handshake {
+                    sni: tls.server_name().unwrap_or_default().to_owned(),
+                    alpn: String::from_utf8_lossy(tls.alpn_protocol().unwrap_or_default()).into_owned(),
+                    certificate: tls.peer_certificates().and_then(|chain| Some(chain.first()?.clone().into_owned())),
+                };
+                seen.lock().unwrap().insert(name, handshake);
                 let mut plain = TcpStream::connect(plain).await?;
                 tokio::io::copy_bidirectional(&mut stream, &mut plain).await
             });

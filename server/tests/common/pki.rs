@@ -59,6 +59,11 @@ pub fn authority(title: &str) -> Signed {
     sign(title, &[], &[], Content::Ca, None)
 }
 
+/// A server's certificate with these DNS names and URIs, signed by an authority.
+pub fn server_of(of: &Signed, names: &[&str], uris: &[&str]) -> Signed {
+    sign("server", names, uris, Content::CaSignedServer, Some(of))
+}
+
 /// A client's certificate.
 pub fn client(of: &Signed) -> Signed {
     sign("client", &[], &[], Content::CaSignedClient, Some(of))
@@ -130,6 +135,12 @@ impl OfSuite {
 
     pub fn named(&self, object: &Named) -> &Signed {
         &self.signed[&[object.kind.clone(), object.namespace().to_owned(), object.name.clone()]]
+    }
+
+    /// `namespace/name` of the Secret that has a certificate.
+    pub fn secret_of(&self, der: &CertificateDer<'_>) -> Option<String> {
+        let found = self.signed.iter().find(|([kind, ..], signed)| kind == "Secret" && signed.der() == *der);
+        found.map(|([_, namespace, name], _)| format!("{namespace}/{name}"))
     }
 
     pub fn secret(&self, namespace: &str, name: &str) -> &Signed {
