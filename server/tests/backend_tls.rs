@@ -19,6 +19,9 @@ fn manifests(spec: &str, service: &str) -> String {
     )
 }
 
+/// A Gateway that decrypts streams for the Service `a`.
+const STREAMS: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: gw}\nspec: {gatewayClassName: any, listeners: [{name: tls, port: 443, protocol: TLS, tls: {mode: Terminate, certificateRefs: [{name: front}]}}]}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: TLSRoute\nmetadata: {name: r}\nspec: {parentRefs: [{name: gw}], hostnames: [s.example], rules: [{backendRefs: [{name: a, port: 443}]}]}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 443}]}\n";
+
 /// A policy for the Service `a`.
 fn policy(validation: &str) -> String {
     format!(
@@ -52,7 +55,11 @@ async fn who_is_trusted() {
         ("hostname: b.internal, subjectAltNames: [{type: Hostname, hostname: a.internal}]", &ours, true),
         ("hostname: b.internal, subjectAltNames: [{type: Hostname, hostname: '*.wild.internal'}]", &ours, true),
         ("hostname: b.internal, subjectAltNames: [{type: Hostname, hostname: '*.internal'}]", &ours, true),
-        ("hostname: b.internal, subjectAltNames: [{type: Hostname, hostname: x.example}, {type: URI, uri: 'spiffe://internal/a'}]", &ours, true),
+        (
+            "hostname: b.internal, subjectAltNames: [{type: Hostname, hostname: x.example}, {type: URI, uri: 'spiffe://internal/a'}]",
+            &ours,
+            true,
+        ),
         ("hostname: a.internal, subjectAltNames: [{type: URI, uri: 'spiffe://internal/b'}]", &ours, false),
         ("hostname: a.internal, subjectAltNames: [{type: URI, uri: 'spiffe://internal/a'}]", &other, false),
     ] {
@@ -133,10 +140,7 @@ async fn streams_are_encrypted_again() {
     });
     let seen = Handshakes::default();
     let address = noting_tls(&behind, plain, "a", &seen).await.unwrap();
-    let text = format!(
-        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: gw}}\nspec: {{gatewayClassName: any, listeners: [{{name: tls, port: 443, protocol: TLS, tls: {{mode: Terminate, certificateRefs: [{{name: front}}]}}}}]}}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: TLSRoute\nmetadata: {{name: r}}\nspec: {{parentRefs: [{{name: gw}}], hostnames: [s.example], rules: [{{backendRefs: [{{name: a, port: 443}}]}}]}}\n---\napiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {{ports: [{{port: 443}}]}}\n"
-    );
-    let text = text + &policy("hostname: a.internal") + &ours.config_map("ca") + &front.secret("front");
+    let text = STREAMS.to_owned() + &policy("hostname: a.internal") + &ours.config_map("ca") + &front.secret("front");
     let live = Live::start(&text, &[("default/a:443", address)]).await;
     let client = Client { sni: "s.example", ..Client::default() };
     let mut connected = common::tls::connect(live.port(443), client).await.map_err(|(error, _)| error).unwrap();

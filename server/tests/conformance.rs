@@ -14,7 +14,7 @@ use common::tls::{self, Client};
 use common::{Answer, Live, fetch, fetch_h2, fetch_tls, fields};
 use gatewright_conformance::suite::{
     Behaviour, Case, Certificates, Conversation, Forwarded, Observed, Protocol, Refused, Rejection, Row, SeenTls, Speaks, State, cases,
-    check_row, check_sample, SeenTls,
+    check_row, check_sample,
 };
 use gatewright_server::echo::{self, Echo, Name};
 use gatewright_server::publish::Transport;
@@ -92,7 +92,10 @@ async fn run(suite: &std::path::Path, case: &Case, certificates: &OfSuite) -> Re
         let mut live = Live::start(&certificates.put_into(&state.manifests()), &resolve).await;
         for row in rows {
             wrong.extend(
-                traffic(row, &mut live, &retried, certificates, &handshakes).await?.into_iter().map(|w| format!("{} {}: {w}", row.id, row.request.path)),
+                traffic(row, &mut live, &retried, certificates, &handshakes)
+                    .await?
+                    .into_iter()
+                    .map(|w| format!("{} {}: {w}", row.id, row.request.path)),
             );
         }
     }
@@ -104,14 +107,14 @@ async fn backends(state: &State, certificates: &OfSuite, handshakes: &Handshakes
     let mut started = Vec::new();
     for backend in state.backends() {
         let (namespace, service) = (backend.namespace.clone(), backend.service.clone());
-        let name = Name { namespace: namespace.clone(), service: service.clone() };
-        let told = Told { namespace, service, pod: backend.pod, ..Told::default() };
+        let name = Name { namespace: namespace.clone(), service: backend.pod.clone() };
+        let told = Told { namespace, service, pod: backend.pod.clone(), ..Told::default() };
         let certificate = backend.certificate.as_ref().map(|secret| certificates.secret(&backend.namespace, secret));
         let address = match (backend.speaks, certificate) {
             (Speaks::Tcp, certificate) => backends::tcp(told, certificate).await?,
             (Speaks::Udp, _) if backend.service == "coredns" => backends::dns().await?,
             (Speaks::Udp, _) => backends::udp(told).await?,
-            (_, Some(certificate)) => backends::noting_tls(certificate, echo::start(name, None).await?, &backend.service, handshakes).await?,
+            (_, Some(certificate)) => backends::noting_tls(certificate, echo::start(name, None).await?, &backend.pod, handshakes).await?,
             (_, None) => continue,
         };
         started.push((format!("{}/{}:{}", backend.namespace, backend.service, backend.port), address));
@@ -137,7 +140,7 @@ async fn traffic(
         for _ in 0..count {
             let mut observed = observe(row, live, certificates).await?;
             if let Some(forwarded) = &mut observed.forwarded {
-                forwarded.tls = seen_tls(&forwarded.pod, certificates, handshakes);
+                forwarded.tls = seen_tls(&forwarded.pod, certificates, handshakes).or(forwarded.tls.take());
             }
             let wanted = row.expect.mirrored_to.iter().filter(|mirror| mirror.percent.is_none()).count();
             observed.attempts = retried.arrived(&row.request.path).await;

@@ -141,7 +141,8 @@ impl Incoming {
         published.table.port(*published.ports.get(&*self.port)?).map(|port| port.protocol)
     }
 
-    /// Where a connection is forwarded to, and how TLS is spoken there. A backend that asks for TLS gets none of what is decrypted without ([TP-6]).
+    /// Where a connection is forwarded to, and how TLS is spoken there. A backend that asks for TLS gets nothing of what is
+    /// decrypted without it ([TP-6]).
     fn address(&self, published: &Published, forward: &ForwardConnection, pick: Pick) -> Option<(String, Option<Arc<Speaker>>)> {
         let backend = published.table.backend(forward.backend)?;
         let tls = match forward.tls {

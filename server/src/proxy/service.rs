@@ -12,9 +12,9 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
+use super::backend_tls::Speaker;
 use super::body::{self, AnyBody, BoxError, Deadline, Outgoing};
 use super::connection::Connection;
-use super::backend_tls::Speaker;
 use super::{Shared, hop, mirror};
 
 /// Answers one request; never fails.

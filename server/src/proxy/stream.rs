@@ -31,7 +31,11 @@ where
     }
 }
 
-async fn copy(mut client: impl AsyncRead + AsyncWrite + Unpin, first: &[u8], mut backend: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
+async fn copy(
+    mut client: impl AsyncRead + AsyncWrite + Unpin,
+    first: &[u8],
+    mut backend: impl AsyncRead + AsyncWrite + Unpin,
+) -> Result<()> {
     backend.write_all(first).await?;
     tokio::io::copy_bidirectional(&mut client, &mut backend).await?;
     Ok(())
