@@ -4,9 +4,11 @@
 //! out; it knows nothing of matching. Should you use this crate directly? As a program, yes; as a library it has
 //! no stable interface.
 //!
-//! [`source`] reads manifests and watches them, [`publish`] compiles them and swaps the table, [`proxy`] carries
-//! out decisions on sockets, and [`command`] holds one file for each subcommand.
+//! [`source`] reads manifests and watches them, [`publish`] compiles them and swaps the table together with the
+//! [`certificates`] of its listeners, [`proxy`] carries out decisions on sockets, and [`command`] holds one file for each
+//! subcommand.
 
+pub mod certificates;
 pub mod command;
 pub mod echo;
 pub mod features;

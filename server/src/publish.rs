@@ -4,13 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use gatewright::table::{PortId, PortProtocol};
+use gatewright::table::{GatewayInfo, PortId, PortInfo, PortProtocol};
 use gatewright::{Changes, Compiler, Diagnostic, Options, Severity, Table};
 use tokio::sync::watch;
 
+use crate::certificates::Certificates;
+use crate::proxy::BackendsTls;
 use crate::source::Snapshot;
 
-/// A port of a Gateway by name: what stays the same from table to table.
+/// What carries a port: TCP and UDP may share a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// Connections: HTTP, TLS, TCP.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// A port of a Gateway by name: what stays the same from table to table. What a port of TCP speaks may change while it
+/// stays open.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortKey {
     /// Namespace of the Gateway.
@@ -19,21 +31,28 @@ pub struct PortKey {
     pub gateway: String,
     /// The port.
     pub port: u16,
+    /// What carries it.
+    pub transport: Transport,
 }
 
 impl std::fmt::Display for PortKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}:{}", self.namespace, self.gateway, self.port)
+        let suffix = if self.transport == Transport::Udp { "/udp" } else { "" };
+        write!(f, "{}/{}:{}{suffix}", self.namespace, self.gateway, self.port)
     }
 }
 
-/// The table that serves, and its ports by name.
+/// The table that serves, its ports by name, the certificates of its listeners, and TLS towards its backends.
 #[derive(Debug, Default)]
 pub struct Published {
     /// The table.
     pub table: Table,
     /// The ports that this server serves.
     pub ports: BTreeMap<PortKey, PortId>,
+    /// The certificates.
+    pub certificates: Certificates,
+    /// How to speak TLS to backends.
+    pub backends_tls: BackendsTls,
 }
 
 /// Why a change was not taken.
@@ -107,9 +126,17 @@ impl Publisher {
         let ports = self.ports(&table);
         if ports.is_empty() {
             let wanted = self.gateway.as_deref().map(|name| format!(" `{name}`")).unwrap_or_default();
-            return Err(Rejected { reason: format!("no Gateway{wanted} with an HTTP listener was found"), diagnostics });
+            return Err(Rejected { reason: format!("no Gateway{wanted} with a listener was found"), diagnostics });
         }
-        self.current.store(Arc::new(Published { table, ports }));
+        let (certificates, backends_tls) = match &self.compiler {
+            Some(compiler) => {
+                let (resources, before) = (compiler.resources(), self.current.load());
+                let certificates = Certificates::read(&table, resources, &before.certificates);
+                (certificates, BackendsTls::read(&table, resources, &before.backends_tls))
+            }
+            None => Default::default(),
+        };
+        self.current.store(Arc::new(Published { table, ports, certificates, backends_tls }));
         self.changed.send_replace(());
         Ok(Some(diagnostics))
     }
@@ -128,21 +155,19 @@ impl Publisher {
         }
     }
 
-    /// The ports to serve: HTTP, of the chosen Gateway.
+    /// The ports to serve: those of the chosen Gateway.
     fn ports(&self, table: &Table) -> BTreeMap<PortKey, PortId> {
-        let chosen = |namespace: &str, name: &str| self.gateway.as_deref().is_none_or(|wanted| wanted == format!("{namespace}/{name}"));
-        let mut ports = BTreeMap::new();
-        for port in table.ports() {
-            let Some(gateway) = table.gateway(port.gateway).filter(|g| chosen(&g.object.namespace, &g.object.name)) else { continue };
-            let key =
-                PortKey { namespace: gateway.object.namespace.to_string(), gateway: gateway.object.name.to_string(), port: port.number };
-            if port.protocol == PortProtocol::Http {
-                ports.insert(key, port.id);
-            } else {
-                tracing::warn!(port = %key, "only HTTP is served in this version: the port stays closed");
-            }
-        }
-        ports
+        let chosen = |gateway: &GatewayInfo| {
+            let (namespace, name) = (&gateway.object.namespace, &gateway.object.name);
+            self.gateway.as_deref().is_none_or(|wanted| wanted == format!("{namespace}/{name}"))
+        };
+        let key = |port: &PortInfo| {
+            let gateway = table.gateway(port.gateway).filter(|gateway| chosen(gateway))?;
+            let transport = if port.protocol == PortProtocol::Udp { Transport::Udp } else { Transport::Tcp };
+            let (namespace, gateway) = (gateway.object.namespace.to_string(), gateway.object.name.to_string());
+            Some((PortKey { namespace, gateway, port: port.number, transport }, port.id))
+        };
+        table.ports().iter().filter_map(key).collect()
     }
 }
 

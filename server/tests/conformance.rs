@@ -3,13 +3,21 @@
 
 mod common;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::backends::{self, Handshakes, Told};
+use common::pki::OfSuite;
 use common::retry::Retried;
-use common::{Answer, Live, fetch, fetch_h2, fields};
-use gatewright_conformance::suite::{Behaviour, Case, Forwarded, Observed, Protocol, Row, State, cases, check_row, check_sample};
-use gatewright_server::echo::{Echo, Name};
+use common::tls::{self, Client};
+use common::{Answer, Live, fetch, fetch_h2, fetch_tls, fields};
+use gatewright_conformance::suite::{
+    Behaviour, Case, Certificates, Conversation, Forwarded, Observed, Protocol, Refused, Rejection, Row, SeenTls, Speaks, State, cases,
+    check_row, check_sample,
+};
+use gatewright_server::echo::{self, Echo, Name};
+use gatewright_server::publish::Transport;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Rows that were sent and rows that were not, with the reason.
@@ -24,18 +32,20 @@ fn main() -> Result<(), String> {
     let mut trials = Vec::new();
     let counts = Arc::new(Mutex::new(Counts::default()));
     if let Some(suite) = gatewright_conformance::shared("conformance") {
+        let generated = std::fs::read_to_string(suite.join("base-generated.yaml")).map_err(|error| error.to_string())?;
+        let certificates = Arc::new(OfSuite::new(&Certificates::read(&generated)?));
         for name in cases(&suite)? {
             let case = Case::read(&suite, &name)?;
-            let (sent, left_out): (Vec<_>, Vec<_>) = case.traffic.iter().map(|row| left_out(&case, row)).partition(Option::is_none);
+            let (sent, left_out): (Vec<_>, Vec<_>) = case.traffic.iter().map(|row| left_out(row)).partition(Option::is_none);
             let mut counted = counts.lock().map_err(|error| error.to_string())?;
             left_out.into_iter().flatten().for_each(|why| *counted.left_out.entry(why).or_default() += 1);
             if sent.is_empty() {
                 continue;
             }
-            let (suite, counts) = (suite.clone(), Arc::clone(&counts));
+            let (suite, counts, certificates) = (suite.clone(), Arc::clone(&counts), Arc::clone(&certificates));
             trials.push(Trial::test(name, move || {
                 let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-                let wrong = runtime.block_on(run(&suite, &case))?;
+                let wrong = runtime.block_on(run(&suite, &case, &certificates))?;
                 counts.lock().map_err(|error| error.to_string())?.sent += sent.len();
                 if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
             }));
@@ -51,45 +61,75 @@ fn main() -> Result<(), String> {
 }
 
 /// Why a row is not sent.
-fn left_out(case: &Case, row: &Row) -> Option<&'static str> {
-    // A policy that cannot be honoured is answered without TLS.
-    let answered_here = row.expect.status.iter().any(|status| *status >= 500);
-    let tls_to_backend = case.features.iter().any(|feature| feature == "BackendTLSPolicy") && !answered_here;
+fn left_out(row: &Row) -> Option<&'static str> {
     match row.protocol {
         _ if row.client.is_some() => Some("from a client of a mesh"),
-        Protocol::Https | Protocol::H2 | Protocol::Tls => Some("over TLS, which the server does not speak"),
-        Protocol::Tcp | Protocol::Udp | Protocol::Dns => Some("over TCP or UDP, which the server does not serve"),
         Protocol::Websocket => Some("WebSocket, which other tests of the server cover"),
-        _ if tls_to_backend => Some("to a backend over TLS, which the server does not speak"),
         _ if row.request.path.contains("endpointslices") || row.request.path == "/headless" => Some("to the addresses of pods"),
         _ => None,
     }
 }
 
 /// All rows of a case that can be sent, each at its step.
-async fn run(suite: &std::path::Path, case: &Case) -> Result<Vec<String>, Failed> {
+async fn run(suite: &std::path::Path, case: &Case, certificates: &OfSuite) -> Result<Vec<String>, Failed> {
     let mut state = State::base(suite, case)?;
     let mut wrong = Vec::new();
     for step in 1..=case.steps.iter().map(|step| step.step).max().unwrap_or(0) {
         state.step(case, step)?;
-        let rows: Vec<_> = case.traffic.iter().filter(|row| row.step == step && left_out(case, row).is_none()).collect();
+        let rows: Vec<_> = case.traffic.iter().filter(|row| row.step == step && left_out(row).is_none()).collect();
         if rows.is_empty() {
             continue;
         }
         let name = Name { namespace: "gateway-conformance-infra".into(), service: "infra-backend-v3".into() };
         let retried = Retried::start(name).await?;
         let retries = rows.iter().any(|row| matches!(row.backend_behaviour, Some(Behaviour::RetrySimulation { .. })));
-        let resolve: &[(&str, _)] = if retries { &[("gateway-conformance-infra/infra-backend-v3:8080", retried.address)] } else { &[] };
-        let mut live = Live::start(&state.manifests(), resolve).await;
+        let handshakes = Handshakes::default();
+        let mut resolve = backends(&state, certificates, &handshakes).await?;
+        if retries {
+            resolve.push(("gateway-conformance-infra/infra-backend-v3:8080".to_owned(), retried.address));
+        }
+        let resolve: Vec<_> = resolve.iter().map(|(name, address)| (name.as_str(), *address)).collect();
+        let mut live = Live::start(&certificates.put_into(&state.manifests()), &resolve).await;
         for row in rows {
-            wrong.extend(traffic(row, &mut live, &retried).await?.into_iter().map(|w| format!("{} {}: {w}", row.id, row.request.path)));
+            wrong.extend(
+                traffic(row, &mut live, &retried, certificates, &handshakes)
+                    .await?
+                    .into_iter()
+                    .map(|w| format!("{} {}: {w}", row.id, row.request.path)),
+            );
         }
     }
     Ok(wrong)
 }
 
+/// The backends that speak something else than HTTP without TLS.
+async fn backends(state: &State, certificates: &OfSuite, handshakes: &Handshakes) -> std::io::Result<Vec<(String, SocketAddr)>> {
+    let mut started = Vec::new();
+    for backend in state.backends() {
+        let (namespace, service) = (backend.namespace.clone(), backend.service.clone());
+        let name = Name { namespace: namespace.clone(), service: backend.pod.clone() };
+        let told = Told { namespace, service, pod: backend.pod.clone(), ..Told::default() };
+        let certificate = backend.certificate.as_ref().map(|secret| certificates.secret(&backend.namespace, secret));
+        let address = match (backend.speaks, certificate) {
+            (Speaks::Tcp, certificate) => backends::tcp(told, certificate).await?,
+            (Speaks::Udp, _) if backend.service == "coredns" => backends::dns().await?,
+            (Speaks::Udp, _) => backends::udp(told).await?,
+            (_, Some(certificate)) => backends::noting_tls(certificate, echo::start(name, None).await?, &backend.pod, handshakes).await?,
+            (_, None) => continue,
+        };
+        started.push((format!("{}/{}:{}", backend.namespace, backend.service, backend.port), address));
+    }
+    Ok(started)
+}
+
 /// A row once, or samples of it until the shares are right, as often as upstream allows.
-async fn traffic(row: &Row, live: &mut Live, retried: &Retried) -> Result<Vec<String>, Failed> {
+async fn traffic(
+    row: &Row,
+    live: &mut Live,
+    retried: &Retried,
+    certificates: &OfSuite,
+    handshakes: &Handshakes,
+) -> Result<Vec<String>, Failed> {
     let count = row.distribution.as_ref().map(|d| d.requests).or(row.repeat.as_ref().map(|r| r.count)).unwrap_or(1);
     let samples = row.distribution.as_ref().map(|d| d.max_attempts).or(row.expect.max_attempts).unwrap_or(1);
     let tolerance = row.distribution.as_ref().map_or(0.0, |distribution| distribution.tolerance);
@@ -98,7 +138,10 @@ async fn traffic(row: &Row, live: &mut Live, retried: &Retried) -> Result<Vec<St
         while live.seen.try_recv().is_ok() {}
         let (mut sample, mut copies) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let mut observed = observe(row, live).await?;
+            let mut observed = observe(row, live, certificates).await?;
+            if let Some(forwarded) = &mut observed.forwarded {
+                forwarded.tls = seen_tls(&forwarded.pod, certificates, handshakes).or(forwarded.tls.take());
+            }
             let wanted = row.expect.mirrored_to.iter().filter(|mirror| mirror.percent.is_none()).count();
             observed.attempts = retried.arrived(&row.request.path).await;
             observed.mirrored = mirrored(row, &observed, live, wanted).await;
@@ -145,8 +188,20 @@ async fn mirrored(row: &Row, observed: &Observed, live: &mut Live, wanted: usize
     }
 }
 
-async fn observe(row: &Row, live: &Live) -> Result<Observed, Failed> {
-    let address = live.port(row.gateway.namespace(), &row.gateway.name, row.port);
+async fn observe(row: &Row, live: &Live, certificates: &OfSuite) -> Result<Observed, Failed> {
+    let transport = if matches!(row.protocol, Protocol::Udp | Protocol::Dns) { Transport::Udp } else { Transport::Tcp };
+    let Some(address) = live.find_port(row.gateway.namespace(), &row.gateway.name, row.port, transport) else {
+        return Ok(Observed { refused: Some(Refused::Failed("the port is closed".into())), ..Observed::default() });
+    };
+    match row.protocol {
+        Protocol::Tls => stream_in_tls(row, address, certificates).await,
+        Protocol::Tcp => stream(row, address).await,
+        Protocol::Udp | Protocol::Dns => datagram(row, address).await,
+        _ => request(row, address, certificates).await,
+    }
+}
+
+async fn request(row: &Row, address: SocketAddr, certificates: &OfSuite) -> Result<Observed, Failed> {
     let request = &row.request;
     let set: Vec<_> = request.backend_set_response_headers.iter().map(|(name, value)| format!("{name}:{value}")).collect();
     let set = set.join(",");
@@ -155,17 +210,98 @@ async fn observe(row: &Row, live: &Live) -> Result<Observed, Failed> {
     if row.protocol == Protocol::Grpc {
         headers.extend([("content-type", "application/grpc"), ("te", "trailers")]);
     }
+    let mut client_cert_requested = false;
     let answer = match row.protocol {
         Protocol::Http => fetch(address, &request.method, &request.host, &request.path, &headers, b"").await?,
+        Protocol::Https | Protocol::H2 => {
+            let alpn: &[&[u8]] = if row.protocol == Protocol::H2 { &[b"h2"] } else { &[b"http/1.1"] };
+            let client = Client { alpn, ..client(row, certificates) };
+            let (answer, requested) = fetch_tls(address, client, &request.method, &request.host, &request.path, &headers).await;
+            client_cert_requested = requested;
+            match answer {
+                Ok(answer) => answer,
+                Err(error) => return Ok(Observed { refused: Some(refused(&error)), client_cert_requested, ..Observed::default() }),
+            }
+        }
         _ => fetch_h2(address, &request.method, &request.host, &request.path, &headers, b"").await?,
     };
     Ok(Observed {
+        client_cert_requested,
         status: answer.status.as_u16(),
         grpc: grpc_status(&answer),
         forwarded: answer.echo().map(|echo| forwarded(&echo)),
         headers: answer.headers,
         ..Observed::default()
     })
+}
+
+/// What a backend saw of TLS.
+fn seen_tls(pod: &str, certificates: &OfSuite, handshakes: &Handshakes) -> Option<SeenTls> {
+    let handshake = handshakes.lock().unwrap().get(pod)?.clone();
+    Some(SeenTls { sni: handshake.sni, client_cert: handshake.certificate.and_then(|der| certificates.secret_of(&der)) })
+}
+
+/// The client of a row over TLS.
+fn client<'c>(row: &'c Row, certificates: &'c OfSuite) -> Client<'c> {
+    Client {
+        sni: row.request.sni.as_deref().unwrap_or_default(),
+        trust: row.request.trust.as_ref().map(|object| certificates.named(object)),
+        certificate: row.request.client_cert.as_ref().map(|object| certificates.named(object)),
+        ..Client::default()
+    }
+}
+
+async fn stream_in_tls(row: &Row, address: SocketAddr, certificates: &OfSuite) -> Result<Observed, Failed> {
+    Ok(match tls::connect(address, client(row, certificates)).await {
+        Err((error, _)) => Observed { refused: Some(refused(&error)), ..Observed::default() },
+        Ok(connected) => told(backends::converse(connected.stream).await),
+    })
+}
+
+async fn stream(row: &Row, address: SocketAddr) -> Result<Observed, Failed> {
+    let stream = tokio::net::TcpStream::connect(address).await?;
+    Ok(match row.request.conversation {
+        Some(Conversation::ConnectOnly) => Observed::default(),
+        _ => told(backends::converse(stream).await),
+    })
+}
+
+async fn datagram(row: &Row, address: SocketAddr) -> Result<Observed, Failed> {
+    Ok(match &row.request.dns {
+        Some(dns) => {
+            let query = backends::query(&dns.question);
+            let answer = backends::ask(address, &query).await?;
+            let is_answer = answer.get(..2) == query.get(..2) && answer.get(2).is_some_and(|flags| flags & 0x80 != 0);
+            Observed { forwarded: is_answer.then(Forwarded::default), ..Observed::default() }
+        }
+        None => {
+            let payload = row.request.payload.clone().unwrap_or_default();
+            let answer: Told = serde_json::from_slice(&backends::ask(address, payload.as_bytes()).await?)?;
+            if answer.request != payload {
+                return Err(format!("the backend received {:?}", answer.request).into());
+            }
+            told(Ok(answer))
+        }
+    })
+}
+
+/// What a backend of streams or datagrams told.
+fn told(answer: std::io::Result<Told>) -> Observed {
+    match answer {
+        Ok(Told { namespace, pod, service, tls, .. }) => {
+            let tls = tls.map(|sni| SeenTls { sni, client_cert: None });
+            Observed { forwarded: Some(Forwarded { namespace, pod, service, tls, ..Forwarded::default() }), ..Observed::default() }
+        }
+        Err(error) => Observed { refused: Some(refused(&error)), ..Observed::default() },
+    }
+}
+
+fn refused(error: &std::io::Error) -> Refused {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => Refused::Rejected(Rejection::Eof),
+        std::io::ErrorKind::ConnectionReset => Refused::Rejected(Rejection::ConnectionReset),
+        _ => Refused::Failed(error.to_string()),
+    }
 }
 
 /// From the trailers, or from the header fields of a response that has nothing else.

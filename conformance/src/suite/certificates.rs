@@ -1,7 +1,8 @@
 //! The certificates that the suite creates at run time, and who trusts whom.
 //!
 //! No cryptography: a certificate is known by its text, and the suite says which names it has and who signed
-//! it. That is enough to answer what a decision must answer: which certificate, which trust root, which name.
+//! it. That is enough to answer what a decision must answer: which certificate, which trust root, which name. Who speaks
+//! TLS puts texts of real certificates in their place.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -9,29 +10,40 @@ use serde_json::{Value, json};
 /// One entry of `base-generated.yaml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Certificate {
-    kind: String,
-    namespace: String,
-    name: String,
-    content: Content,
-    dns_names: Vec<String>,
-    uris: Vec<String>,
+pub struct Certificate {
+    /// `Secret` or `ConfigMap`.
+    pub kind: String,
+    /// Namespace of the object that carries it.
+    pub namespace: String,
+    /// Name of the object.
+    pub name: String,
+    /// What it is for.
+    pub content: Content,
+    /// DNS names in it.
+    pub dns_names: Vec<String>,
+    /// URIs in it.
+    pub uris: Vec<String>,
     /// Name of the ConfigMap of the CA that signed it.
-    ca: Option<String>,
+    pub ca: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+/// What a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Content {
+pub enum Content {
+    /// A server, signed by itself.
     SelfSignedServer,
+    /// An authority.
     Ca,
+    /// A server.
     CaSignedServer,
+    /// A client.
     CaSignedClient,
 }
 
 /// All of them.
 #[derive(Debug)]
-pub(super) struct Certificates(Vec<Certificate>);
+pub struct Certificates(Vec<Certificate>);
 
 /// A name that a certificate must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +60,7 @@ impl Certificates {
     /// # Errors
     ///
     /// What is not of the shape that the README describes.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    pub fn read(text: &str) -> Result<Self, String> {
         let list: Vec<Certificate> = serde_saphyr::from_str(text).map_err(|error| format!("base-generated.yaml: {error}"))?;
         let all = Self(list);
         let unsigned = all.0.iter().find(|c| c.ca.is_some() && all.issuer(c).is_none());
@@ -58,6 +70,11 @@ impl Certificates {
         Ok(all)
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Certificate> {
+        self.0.iter()
+    }
+
     /// The Secrets and ConfigMaps that carry them.
     pub(super) fn objects(&self) -> impl Iterator<Item = Value> {
         self.0.iter().map(|c| {
@@ -65,7 +82,7 @@ impl Certificates {
             if c.content == Content::Ca {
                 json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": c.pem()}})
             } else {
-                let data = json!({"tls.crt": base64(c.pem().as_bytes()), "tls.key": base64(pem("PRIVATE KEY", &c.title()).as_bytes())});
+                let data = json!({"tls.crt": base64(c.pem().as_bytes()), "tls.key": base64(c.key_pem().as_bytes())});
                 json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "kubernetes.io/tls", "data": data})
             }
         })
@@ -94,8 +111,8 @@ impl Certificates {
         Err(format!("{} has none of the names {names:?}", certificate.title()))
     }
 
-    /// In the same namespace, unless it exists only in the namespace of the Gateways.
-    fn issuer(&self, certificate: &Certificate) -> Option<&Certificate> {
+    /// Who signed a certificate: the CA in the same namespace, unless it exists only in that of the Gateways.
+    pub fn issuer(&self, certificate: &Certificate) -> Option<&Certificate> {
         let name = certificate.ca.as_ref()?;
         let mut named = self.0.iter().filter(|c| c.content == Content::Ca && c.name == *name);
         let first = named.clone().next();
@@ -108,8 +125,14 @@ impl Certificate {
         format!("{} {}/{}", self.kind, self.namespace, self.name)
     }
 
-    fn pem(&self) -> String {
+    /// The text that stands for it.
+    pub fn pem(&self) -> String {
         pem("CERTIFICATE", &self.title())
+    }
+
+    /// The text that stands for its key.
+    pub fn key_pem(&self) -> String {
+        pem("PRIVATE KEY", &self.title())
     }
 
     fn has(&self, name: &WantedName) -> bool {
@@ -135,7 +158,7 @@ fn pem(label: &str, title: &str) -> String {
 }
 
 /// Base64 as Kubernetes writes the data of a Secret.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {

@@ -21,7 +21,7 @@ pub(super) struct Pod {
 
 /// What a port of a pod speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Speaks {
+pub enum Speaks {
     /// HTTP/1.1.
     Http1,
     /// HTTP/2 by prior knowledge only.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::case::{Action, Case, Named};
 use super::certificates::Certificates;
-use super::pods;
+use super::pods::{self, Speaks};
 
 /// Name of the controller under test.
 pub const CONTROLLER: &str = "gatewright.dev/conformance";
@@ -34,6 +34,23 @@ pub struct State {
 struct Stored {
     identity: Identity,
     object: Value,
+}
+
+/// What is behind a port of a Service.
+#[derive(Clone, Debug)]
+pub struct TestBackend {
+    /// Namespace of the Service and its pods.
+    pub namespace: String,
+    /// Name of the Service.
+    pub service: String,
+    /// Port of the Service.
+    pub port: u16,
+    /// Name of the first pod.
+    pub pod: String,
+    /// What the pod speaks there.
+    pub speaks: Speaks,
+    /// Name of the Secret with its certificate, if it speaks inside TLS.
+    pub certificate: Option<String>,
 }
 
 /// Kind, namespace and name.
@@ -220,6 +237,29 @@ impl State {
     /// The pods that the Deployments run.
     pub(super) fn pods(&self) -> Vec<pods::Pod> {
         pods::of(self.objects_of("Deployment"))
+    }
+
+    /// What is behind each port of the Services that select pods.
+    pub fn backends(&self) -> Vec<TestBackend> {
+        let pods = self.pods();
+        let mut backends = Vec::new();
+        for service in self.objects_of("Service") {
+            let Some(pod) = pods::selected(service, &pods).first().copied() else { continue };
+            for port in service["spec"]["ports"].as_array().into_iter().flatten() {
+                let number = |number: Option<u64>| number.and_then(|number| u16::try_from(number).ok());
+                let (Some(port), Some(target)) = (number(port["port"].as_u64()), number(pods::target_port(port))) else { continue };
+                let Some((speaks, tls)) = pod.speaks(target) else { continue };
+                backends.push(TestBackend {
+                    namespace: pod.namespace.clone(),
+                    service: service["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+                    port,
+                    pod: pod.name.clone(),
+                    speaks,
+                    certificate: pod.server_certificate().filter(|_| tls).map(str::to_owned),
+                });
+            }
+        }
+        backends
     }
 
     /// The certificates that the suite created.

@@ -26,7 +26,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves the HTTP listeners of the Gateways found in manifests, and follows their changes.
+    /// Serves the listeners of the Gateways found in manifests, of every protocol, and follows their changes.
     Serve(serve::Arguments),
     /// Prints diagnostics and status conditions of manifests.
     Check(check::Arguments),

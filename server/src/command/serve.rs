@@ -34,6 +34,9 @@ pub(super) struct Arguments {
     /// How long open requests may take to end after SIGTERM, in seconds.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     drain_timeout: u64,
+    /// How long a UDP flow may be silent before it is forgotten, in seconds.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    udp_idle_timeout: u64,
     #[command(flatten)]
     compile: CompileArguments,
 }
@@ -60,6 +63,8 @@ impl Arguments {
             port_map: self.port_map.iter().copied().collect(),
             resolve,
             drain: Duration::from_secs(self.drain_timeout),
+            udp_idle: Duration::from_secs(self.udp_idle_timeout),
+            ..Settings::default()
         }
     }
 }

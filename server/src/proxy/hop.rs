@@ -49,14 +49,14 @@ fn names(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
 }
 
 /// Says who asked for what; what the client says of itself is not believed ([R-F7]).
-pub(super) fn set_forwarded(headers: &mut HeaderMap, peer: IpAddr, host: Option<&[u8]>) {
+pub(super) fn set_forwarded(headers: &mut HeaderMap, peer: IpAddr, scheme: &'static str, host: Option<&[u8]>) {
     headers.remove(header::FORWARDED);
     headers.remove(REAL_IP);
     headers.remove(CLIENT_CERT);
     if let Ok(peer) = HeaderValue::from_str(&peer.to_string()) {
         headers.insert(FORWARDED_FOR, peer);
     }
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     match host.map(HeaderValue::from_bytes) {
         Some(Ok(host)) => headers.insert(FORWARDED_HOST, host),
         _ => headers.remove(FORWARDED_HOST),

@@ -5,21 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::budget::Budgets;
+use super::connection::Incoming;
 use super::mirror::Mirrors;
 use super::upstream::Upstreams;
-use super::{Settings, Shared, service};
-use crate::publish::{PortKey, Published};
+use super::{Settings, Shared, udp};
+use crate::publish::{PortKey, Published, Transport};
 
-/// How long a client may take for the header section ([R-D2] asks for a bound).
-const HEADER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long a client may take for the header section ([R-S4]).
+pub(super) const HEADER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The local address of each open port.
 pub type Bound = BTreeMap<PortKey, SocketAddr>;
@@ -42,6 +43,8 @@ pub async fn serve(
         budgets: Budgets::new(),
         stop: stop.clone(),
         drain: settings.drain,
+        udp_idle: settings.udp_idle,
+        udp_flows: settings.udp_flows,
     });
     let mut open: BTreeMap<PortKey, watch::Sender<bool>> = BTreeMap::new();
     let mut ports = JoinSet::new();
@@ -64,14 +67,18 @@ pub async fn serve(
                 continue;
             }
             let address = SocketAddr::new(settings.bind, settings.port_map.get(&key.port).copied().unwrap_or(key.port));
-            match TcpListener::bind(address).await.and_then(|socket| Ok((socket.local_addr()?, socket))) {
+            match open_socket(key.transport, address).await {
                 Ok((local, socket)) => {
                     tracing::info!(port = %key, %local, "listening");
                     bound.send_modify(|bound| {
                         bound.insert(key.clone(), local);
                     });
                     let (close, closed) = watch::channel(false);
-                    ports.spawn(accept(Arc::clone(&shared), Arc::new(key.clone()), socket, closed));
+                    let (shared, named) = (Arc::clone(&shared), Arc::new(key.clone()));
+                    match socket {
+                        Socket::Tcp(socket) => ports.spawn(accept(shared, named, socket, closed)),
+                        Socket::Udp(socket) => ports.spawn(udp::serve(shared, named, socket, closed)),
+                    };
                     open.insert(key.clone(), close);
                 }
                 Err(error) => tracing::error!(port = %key, %address, %error, "cannot listen"),
@@ -85,8 +92,27 @@ pub async fn serve(
     while ports.join_next().await.is_some() {}
 }
 
+/// The socket of a port.
+enum Socket {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
+}
+
+async fn open_socket(transport: Transport, address: SocketAddr) -> std::io::Result<(SocketAddr, Socket)> {
+    Ok(match transport {
+        Transport::Tcp => {
+            let socket = TcpListener::bind(address).await?;
+            (socket.local_addr()?, Socket::Tcp(socket))
+        }
+        Transport::Udp => {
+            let socket = UdpSocket::bind(address).await?;
+            (socket.local_addr()?, Socket::Udp(socket))
+        }
+    })
+}
+
 /// Waits for a flag, or for the end of whoever could raise it.
-async fn told(flag: &mut watch::Receiver<bool>) {
+pub(super) async fn told(flag: &mut watch::Receiver<bool>) {
     let _ = flag.wait_for(|told| *told).await;
 }
 
@@ -95,7 +121,10 @@ async fn accept(shared: Arc<Shared>, key: Arc<PortKey>, socket: TcpListener, mut
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_headers(100);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(200).max_header_list_size(64 * 1024);
+    let http = Arc::new(builder);
     let graceful = GracefulShutdown::new();
+    // Gone when the time to drain is over: that cuts what is still open.
+    let (cut, _) = watch::channel(false);
     let mut stop = shared.stop.clone();
     loop {
         let (stream, peer) = tokio::select! {
@@ -111,22 +140,18 @@ async fn accept(shared: Arc<Shared>, key: Arc<PortKey>, socket: TcpListener, mut
             () = told(&mut closed) => break,
             () = told(&mut stop) => break,
         };
-        let _ = stream.set_nodelay(true);
-        let (shared, key) = (Arc::clone(&shared), Arc::clone(&key));
-        let service = hyper::service::service_fn(move |request| {
-            let (shared, key) = (Arc::clone(&shared), Arc::clone(&key));
-            async move { Ok::<_, std::convert::Infallible>(service::answer(shared, key, peer, request).await) }
-        });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let (shared, http, port) = (Arc::clone(&shared), Arc::clone(&http), Arc::clone(&key));
+        let incoming = Incoming { shared, http, port, peer, watcher: graceful.watcher() };
+        let mut cut = cut.subscribe();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, %peer, "a connection ended");
+            tokio::select! {
+                () = incoming.serve(stream) => {}
+                () = told(&mut cut) => {}
             }
         });
     }
     drop(socket);
     if tokio::time::timeout(shared.drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!(port = %key, "the time to drain is over: open requests are cut");
+        tracing::warn!(port = %key, "the time to drain is over: open connections are cut");
     }
 }

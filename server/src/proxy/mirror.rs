@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gatewright::Pick;
-use gatewright::table::Backend;
 use http::Request;
 use http::request::Parts;
 use http_body_util::BodyExt as _;
@@ -13,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::Shared;
 use super::body::full;
+use super::service::To;
 
 /// Copies on their way at most.
 const LIMIT: usize = 128;
@@ -30,7 +30,8 @@ impl Mirrors {
 }
 
 /// Sends a copy to a backend.
-pub(super) fn send(shared: &Arc<Shared>, backend: &Backend, parts: &Parts, body: Bytes, pick: Pick) {
+pub(super) fn send(shared: &Arc<Shared>, to: &To<'_>, parts: &Parts, body: Bytes, pick: Pick) {
+    let backend = to.backend;
     let Ok(permit) = Arc::clone(&shared.mirrors.permits).try_acquire_owned() else {
         tracing::debug!(backend = %backend.object, "too many copies: this one is dropped");
         return;
@@ -39,12 +40,13 @@ pub(super) fn send(shared: &Arc<Shared>, backend: &Backend, parts: &Parts, body:
     if matches!(&backend.endpoints, gatewright::table::Endpoints::Known(list) if list.is_empty()) {
         return;
     }
-    let (shared, address, backend) = (Arc::clone(shared), shared.upstreams.address(backend, pick.0), backend.clone());
+    let (shared, address) = (Arc::clone(shared), shared.upstreams.address(backend, pick.0));
+    let (backend, tls) = (backend.clone(), to.tls.clone());
     let request = Request::from_parts(parts.clone(), full(body));
     tokio::spawn(async move {
         let _permit = permit;
         let send = async {
-            let response = shared.upstreams.send(&backend, &address, request).await?;
+            let response = shared.upstreams.send(&backend, tls.as_deref(), &address, request).await?;
             response.into_body().collect().await?;
             Ok::<(), super::BoxError>(())
         };

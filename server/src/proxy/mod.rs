@@ -1,11 +1,16 @@
 //! Carrying out decisions on sockets.
 
+mod backend_tls;
 mod body;
 mod budget;
+mod connection;
 mod hop;
 mod listener;
 mod mirror;
 mod service;
+mod stream;
+mod tls;
+mod udp;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -18,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::publish::Published;
 
+pub use backend_tls::BackendsTls;
 pub use body::BoxError;
 pub use listener::{Bound, serve};
 
@@ -32,11 +38,22 @@ pub struct Settings {
     pub resolve: BTreeMap<String, Vec<SocketAddr>>,
     /// How long open requests may take to end after the server was told to.
     pub drain: Duration,
+    /// How long a UDP flow may be silent before it is forgotten.
+    pub udp_idle: Duration,
+    /// UDP flows of a port at most: each has a socket of its own. Datagrams of others are dropped.
+    pub udp_flows: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { bind: IpAddr::from([127, 0, 0, 1]), port_map: BTreeMap::new(), resolve: BTreeMap::new(), drain: Duration::from_secs(30) }
+        Self {
+            bind: IpAddr::from([127, 0, 0, 1]),
+            port_map: BTreeMap::new(),
+            resolve: BTreeMap::new(),
+            drain: Duration::from_secs(30),
+            udp_idle: Duration::from_secs(60),
+            udp_flows: 4096,
+        }
     }
 }
 
@@ -49,4 +66,6 @@ struct Shared {
     budgets: budget::Budgets,
     stop: watch::Receiver<bool>,
     drain: Duration,
+    udp_idle: Duration,
+    udp_flows: usize,
 }

@@ -1,24 +1,24 @@
 //! One request: ask the table, carry out the decision.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gatewright::decision::{Forward, GrpcStatus, ResponseEdits};
 use gatewright::table::Backend;
-use gatewright::{Arrival, Decision, Pick, apply};
+use gatewright::{Decision, Pick, apply};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
+use super::backend_tls::Speaker;
 use super::body::{self, AnyBody, BoxError, Deadline, Outgoing};
+use super::connection::Connection;
 use super::{Shared, hop, mirror};
-use crate::publish::PortKey;
 
 /// Answers one request; never fails.
-pub(super) async fn answer(shared: Arc<Shared>, key: Arc<PortKey>, peer: SocketAddr, request: Request<Incoming>) -> Response<AnyBody> {
+pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<AnyBody> {
     let started = Instant::now();
     let (mut parts, incoming) = request.into_parts();
     let host = parts
@@ -27,23 +27,29 @@ pub(super) async fn answer(shared: Arc<Shared>, key: Arc<PortKey>, peer: SocketA
         .map(|a| a.as_str().as_bytes().to_vec())
         .or_else(|| parts.headers.get(header::HOST).map(|h| h.as_bytes().to_vec()));
     let upgrade = hop::upgrade(&parts.headers, &parts.method, parts.version);
-    hop::set_forwarded(&mut parts.headers, peer.ip(), host.as_deref());
+    let peer = connection.peer;
+    let scheme = if connection.tls.is_some() { "https" } else { "http" };
+    hop::set_forwarded(&mut parts.headers, peer.ip(), scheme, host.as_deref());
     // One table for the whole request, whatever is published meanwhile.
     let published = shared.current.load_full();
-    let Some(port) = published.ports.get(&key) else { return plain(StatusCode::NOT_FOUND) };
+    let arrival = match connection.arrival(&published) {
+        Ok(arrival) => arrival,
+        Err(status) => return plain(status),
+    };
     let pick = Pick(random());
     let table = &published.table;
     // The client's side of an upgrade is kept out of the way of the borrowed parts.
     let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
-    let decision = table.decide(&gatewright::Request::from_http(&parts, Arrival::on(*port)), pick);
+    let decision = table.decide(&gatewright::Request::from_http(&parts, arrival), pick);
     let response = match &decision {
         decision if is_guarded(decision) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         Decision::Respond(respond) => with_head(apply::respond(respond)),
         Decision::Redirect(redirect) => with_head(apply::redirect(redirect)),
         Decision::Forward(forward) => match table.backend(forward.backend) {
             Some(backend) => {
-                let mirrors = forward.mirrors.iter().filter_map(|id| table.backend(id)).collect::<Vec<_>>();
-                let exchange = Exchange { shared: &shared, forward, backend, parts: &parts, pick, started, upgrade, client };
+                let to = |backend| To { backend, tls: published.backends_tls.get(table, backend, forward.matched.parent) };
+                let mirrors = forward.mirrors.iter().filter_map(|id| table.backend(id)).map(to).collect::<Vec<_>>();
+                let exchange = Exchange { shared: &shared, forward, to: to(backend), parts: &parts, pick, started, upgrade, client };
                 exchange.run(any_incoming(incoming), &mirrors).await
             }
             None => plain(StatusCode::INTERNAL_SERVER_ERROR),
@@ -68,7 +74,7 @@ fn is_guarded(decision: &Decision<'_>) -> bool {
 
 /// An even choice for each request; the standard library's hasher keys are random for every process and count up
 /// for every use.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(0_u64)
 }
@@ -100,11 +106,17 @@ enum Failure {
     Budget,
 }
 
+/// A backend, and how TLS is spoken to it if it wants that.
+pub(super) struct To<'e> {
+    pub(super) backend: &'e Backend,
+    pub(super) tls: Option<Arc<Speaker>>,
+}
+
 /// A request on its way to a backend.
 struct Exchange<'e> {
     shared: &'e Arc<Shared>,
     forward: &'e Forward<'e>,
-    backend: &'e Backend,
+    to: To<'e>,
     parts: &'e Parts,
     pick: Pick,
     started: Instant,
@@ -113,7 +125,7 @@ struct Exchange<'e> {
 }
 
 impl Exchange<'_> {
-    async fn run(mut self, incoming: AnyBody, mirrors: &[&Backend]) -> Response<AnyBody> {
+    async fn run(mut self, incoming: AnyBody, mirrors: &[To<'_>]) -> Response<AnyBody> {
         let head = self.head();
         let mut outgoing = Outgoing::Streamed(incoming);
         // A body that may have to be sent more than once is kept, if it is small.
@@ -123,9 +135,9 @@ impl Exchange<'_> {
                 Err(_) => return self.failed(StatusCode::BAD_REQUEST, GrpcStatus::Internal),
             };
         }
-        for (n, backend) in mirrors.iter().enumerate() {
+        for (n, to) in mirrors.iter().enumerate() {
             if let Some(body) = outgoing.kept() {
-                mirror::send(self.shared, backend, &head, body, self.pick.derive(n as u64));
+                mirror::send(self.shared, to, &head, body, self.pick.derive(n as u64));
             }
         }
         let deadline = self.forward.timeouts.request.map(|timeout| self.started + timeout);
@@ -133,11 +145,11 @@ impl Exchange<'_> {
             Ok((response, attempt)) => self.finish(response, deadline.into_iter().chain(attempt).min()),
             Err(Failure::Request | Failure::Attempt) => self.failed(StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable),
             Err(Failure::Budget) => {
-                tracing::debug!(backend = %self.backend.object, "no more retries for now");
+                tracing::debug!(backend = %self.to.backend.object, "no more retries for now");
                 self.failed(StatusCode::SERVICE_UNAVAILABLE, GrpcStatus::Unavailable)
             }
             Err(Failure::Upstream(error)) => {
-                tracing::warn!(%error, backend = %self.backend.object, "the backend cannot be reached");
+                tracing::warn!(%error, backend = %self.to.backend.object, "the backend cannot be reached");
                 // Where retries were asked for and did not help, the backend counts as unavailable ([RT-2]).
                 let status = if self.forward.retry.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
                 self.failed(status, GrpcStatus::Unavailable)
@@ -169,7 +181,7 @@ impl Exchange<'_> {
         let retry = self.forward.retry.filter(|_| body.kept().is_some());
         let retries = retry.map_or(0, gatewright::model::retry::Retry::attempts);
         let mut attempt = 0;
-        self.shared.budgets.request(self.backend);
+        self.shared.budgets.request(self.to.backend);
         loop {
             let until = self.forward.timeouts.backend_request.map(|timeout| Instant::now() + timeout);
             let result = self.attempt(head, body.take(), deadline, until).await;
@@ -181,7 +193,7 @@ impl Exchange<'_> {
             if !again || attempt >= retries {
                 return result.map(|response| (response, until));
             }
-            if !self.shared.budgets.try_retry(self.backend) {
+            if !self.shared.budgets.try_retry(self.to.backend) {
                 return Err(Failure::Budget);
             }
             let pause = retry.map_or(Duration::ZERO, |retry| retry.pause(attempt, self.pick.derive(1000 + u64::from(attempt))));
@@ -200,8 +212,8 @@ impl Exchange<'_> {
         deadline: Option<Instant>,
         until: Option<Instant>,
     ) -> Result<Response<Incoming>, Failure> {
-        let address = self.shared.upstreams.address(self.backend, self.pick.derive(0).0);
-        let send = self.shared.upstreams.send(self.backend, &address, Request::from_parts(head.clone(), body));
+        let address = self.shared.upstreams.address(self.to.backend, self.pick.derive(0).0);
+        let send = self.shared.upstreams.send(self.to.backend, self.to.tls.as_deref(), &address, Request::from_parts(head.clone(), body));
         let never = Instant::now() + Duration::from_secs(86_400 * 365);
         tokio::select! {
             result = send => result.map_err(Failure::Upstream),

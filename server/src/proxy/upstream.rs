@@ -1,4 +1,5 @@
-//! Connections to backends: HTTP/1.1 through hyper-util's pool, HTTP/2 one connection for each address.
+//! Connections to backends: HTTP/1.1 through hyper-util's pool, HTTP/2 one connection for each address; over TLS where the
+//! backend wants it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -13,12 +14,13 @@ use hyper::client::conn::http2;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
+use super::backend_tls::Speaker;
 use super::body::{AnyBody, BoxError};
-
-const CONNECT: Duration = Duration::from_secs(5);
+use super::stream::{self, CONNECT};
 
 /// The HTTP/2 connection to one address.
 type Http2Slot = Arc<Mutex<Option<http2::SendRequest<AnyBody>>>>;
@@ -28,7 +30,7 @@ type Http2Slot = Arc<Mutex<Option<http2::SendRequest<AnyBody>>>>;
 pub(super) struct Upstreams {
     resolve: BTreeMap<String, Vec<SocketAddr>>,
     http1: Client<HttpConnector, AnyBody>,
-    http2: Mutex<HashMap<String, Http2Slot>>,
+    http2: Http2Pool,
 }
 
 impl Upstreams {
@@ -43,7 +45,7 @@ impl Upstreams {
             .retry_canceled_requests(true)
             .set_host(false)
             .build(connector);
-        Self { resolve, http1, http2: Mutex::default() }
+        Self { resolve, http1, http2: Http2Pool::default() }
     }
 
     /// Where to send a request: as told on the command line, one of the ready endpoints, or the DNS name.
@@ -65,19 +67,21 @@ impl Upstreams {
         }
     }
 
-    /// Sends a request. `request` has its target in origin form and `authority` as its Host.
+    /// Sends a request. `request` has its target in origin form and `authority` as its Host; `tls` is how the backend is to
+    /// be spoken to, if it wants TLS.
     pub(super) async fn send(
         &self,
         backend: &Backend,
+        tls: Option<&Speaker>,
         address: &str,
         mut request: Request<AnyBody>,
     ) -> Result<Response<Incoming>, BoxError> {
         // What a policy wants encrypted is never sent without TLS ([TP-6]).
-        if backend.tls.is_some() {
-            return Err("TLS towards backends is not supported in this version".into());
+        if backend.tls.is_some() && tls.is_none() {
+            return Err("the TLS that the backend wants cannot be spoken".into());
         }
         let mut uri = std::mem::take(request.uri_mut()).into_parts();
-        uri.scheme = Some(Scheme::HTTP);
+        uri.scheme = Some(if tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
         match backend.protocol {
             BackendProtocol::H2c => {
                 // `:authority` is the Host, whatever address it is sent to.
@@ -86,26 +90,42 @@ impl Upstreams {
                 uri.authority = Some(host.map_or_else(|| address.parse(), Ok)?);
                 *request.uri_mut() = Uri::from_parts(uri)?;
                 *request.version_mut() = http::Version::HTTP_2;
-                let mut sender = self.http2_sender(address).await?;
+                let mut sender = match tls {
+                    None => self.http2.sender(address, |tcp| std::future::ready(Ok(tcp))).await?,
+                    Some(speaker) => speaker.http2.sender(address, |tcp| speaker.http2(tcp)).await?,
+                };
                 Ok(sender.send_request(request).await?)
             }
             _ => {
                 uri.authority = Some(address.parse()?);
                 *request.uri_mut() = Uri::from_parts(uri)?;
                 *request.version_mut() = http::Version::HTTP_11;
-                Ok(self.http1.request(request).await?)
+                match tls {
+                    None => Ok(self.http1.request(request).await?),
+                    Some(speaker) => Ok(speaker.http1.request(request).await?),
+                }
             }
         }
     }
+}
 
-    async fn http2_sender(&self, address: &str) -> Result<http2::SendRequest<AnyBody>, BoxError> {
-        let slot = Arc::clone(self.http2.lock().await.entry(address.to_owned()).or_default());
+/// HTTP/2 connections by address.
+#[derive(Debug, Default)]
+pub(super) struct Http2Pool(Mutex<HashMap<String, Http2Slot>>);
+
+impl Http2Pool {
+    /// A connection that is there, or a new one, on which `secure` puts TLS if there is to be any.
+    async fn sender<S, F>(&self, address: &str, secure: impl FnOnce(TcpStream) -> F) -> Result<http2::SendRequest<AnyBody>, BoxError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        F: Future<Output = std::io::Result<S>>,
+    {
+        let slot = Arc::clone(self.0.lock().await.entry(address.to_owned()).or_default());
         let mut slot = slot.lock().await;
         if let Some(sender) = slot.as_ref().filter(|sender| !sender.is_closed()) {
             return Ok(sender.clone());
         }
-        let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
-        stream.set_nodelay(true)?;
+        let stream = secure(stream::connect(address).await?).await?;
         let (sender, connection) =
             http2::Builder::new(TokioExecutor::new()).timer(TokioTimer::new()).handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {

@@ -1,7 +1,10 @@
 //! A gateway on real sockets, echo backends behind it, and a client.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+pub mod backends;
+pub mod pki;
 pub mod retry;
+pub mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,25 +14,34 @@ use bytes::Bytes;
 use gatewright::{MissingServices, Options};
 use gatewright_server::echo::{self, Echo, Name};
 use gatewright_server::proxy::{self, Bound, Settings};
-use gatewright_server::publish::{PortKey, Publisher};
+use gatewright_server::publish::{PortKey, Publisher, Transport};
 use gatewright_server::source::Snapshot;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
+
+use tls::Client;
 
 /// A gateway that serves manifests, with an echo backend for each Service port that is not resolved otherwise.
 pub struct Live {
     pub bound: Bound,
     pub seen: mpsc::UnboundedReceiver<Echo>,
     stop: watch::Sender<bool>,
+    /// Its end of the channel must outlive the server.
+    publisher: Publisher,
+    published: u64,
 }
 
 impl Live {
     pub async fn start(manifests: &str, resolve: &[(&str, SocketAddr)]) -> Self {
+        Self::start_with(manifests, resolve, Settings { drain: Duration::from_secs(5), ..Settings::default() }).await
+    }
+
+    pub async fn start_with(manifests: &str, resolve: &[(&str, SocketAddr)], mut settings: Settings) -> Self {
         let loaded = gatewright::load::load_text("live", manifests);
-        let mut settings = Settings { drain: Duration::from_secs(5), ..Settings::default() };
         let (sender, seen) = mpsc::unbounded_channel();
         for service in &loaded.resources.services {
             let namespace = service.metadata.namespace.clone().unwrap_or_else(|| "default".into());
@@ -55,9 +67,14 @@ impl Live {
         tokio::spawn(proxy::serve(publisher.current(), publisher.changes(), settings, stopped, bound));
         let bound =
             tokio::time::timeout(Duration::from_secs(10), is_bound.wait_for(|bound| bound.len() == wanted)).await.unwrap().unwrap().clone();
-        // The publisher's end of the channel must outlive the server.
-        std::mem::forget(publisher);
-        Self { bound, seen, stop }
+        Self { bound, seen, stop, publisher, published: 1 }
+    }
+
+    /// Publishes other manifests, as if the files had changed.
+    pub fn publish(&mut self, manifests: &str) {
+        self.published += 1;
+        let loaded = gatewright::load::load_text("live", manifests);
+        self.publisher.publish(Snapshot { loaded, errors: Vec::new(), hash: self.published }).unwrap();
     }
 
     /// The only port.
@@ -65,8 +82,18 @@ impl Live {
         *self.bound.values().next().unwrap()
     }
 
-    pub fn port(&self, namespace: &str, gateway: &str, port: u16) -> SocketAddr {
-        self.bound[&PortKey { namespace: namespace.into(), gateway: gateway.into(), port }]
+    pub fn find_port(&self, namespace: &str, gateway: &str, port: u16, transport: Transport) -> Option<SocketAddr> {
+        self.bound.get(&PortKey { namespace: namespace.into(), gateway: gateway.into(), port, transport }).copied()
+    }
+
+    /// A port of the Gateway `gw`.
+    pub fn port(&self, port: u16) -> SocketAddr {
+        self.find_port("default", "gw", port, Transport::Tcp).unwrap()
+    }
+
+    /// A UDP port of the Gateway `gw`.
+    pub fn udp_port(&self, port: u16) -> SocketAddr {
+        self.find_port("default", "gw", port, Transport::Udp).unwrap()
     }
 }
 
@@ -86,6 +113,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub async fn read(response: http::Response<hyper::body::Incoming>) -> Result<Self, String> {
+        let (parts, body) = response.into_parts();
+        let collected = body.collect().await.map_err(|error| error.to_string())?;
+        let trailers = collected.trailers().cloned();
+        Ok(Self { status: parts.status, headers: parts.headers, trailers, body: collected.to_bytes() })
+    }
+
     /// What the backend received, if it answered.
     pub fn echo(&self) -> Option<Echo> {
         serde_json::from_slice(&self.body).ok()
@@ -129,13 +163,50 @@ async fn exchange(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Result<Answer, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    send(stream, h2, method, &format!("http://{host}"), target, headers, body).await
+}
+
+/// The same over TLS, with HTTP/2 if the client names it by ALPN; says, too, whether a client certificate was asked for.
+pub async fn fetch_tls(
+    address: SocketAddr,
+    client: Client<'_>,
+    method: &str,
+    host: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+) -> (Result<Answer, std::io::Error>, bool) {
+    let connected = match tls::connect(address, client).await {
+        Ok(connected) => connected,
+        Err((error, requested)) => return (Err(error), requested),
+    };
+    let requested = connected.certificate_requested();
+    let h2 = client.alpn == [b"h2"];
+    let answer = send(connected.stream, h2, method, &format!("https://{host}"), target, headers, b"").await;
+    (answer.map_err(std::io::Error::other), requested)
+}
+
+/// Sends one request on a connection. `origin` is scheme and authority.
+pub async fn send<S>(
+    stream: S,
+    h2: bool,
+    method: &str,
+    origin: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let stream = TokioIo::new(TcpStream::connect(address).await.map_err(|e| text(&e))?);
+    let stream = TokioIo::new(stream);
     let mut request = Request::builder().method(method);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = if h2 { request.uri(format!("http://{host}{target}")) } else { request.uri(target).header("host", host) };
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    let request = if h2 { request.uri(format!("{origin}{target}")) } else { request.uri(target).header("host", host) };
     let request = request.body(Full::new(Bytes::copy_from_slice(body))).map_err(|e| text(&e))?;
     let response = if h2 {
         let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.map_err(|e| text(&e))?;
@@ -146,10 +217,7 @@ async fn exchange(
         tokio::spawn(connection);
         sender.send_request(request).await
     };
-    let (parts, body) = response.map_err(|e| text(&e))?.into_parts();
-    let collected = body.collect().await.map_err(|e| text(&e))?;
-    let trailers = collected.trailers().cloned();
-    Ok(Answer { status: parts.status, headers: parts.headers, trailers, body: collected.to_bytes() })
+    Answer::read(response.map_err(|e| text(&e))?).await
 }
 
 /// Header fields of an echo.

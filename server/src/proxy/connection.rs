@@ -1,0 +1,193 @@
+//! One connection: ask the table, carry out the decision.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use gatewright::connection::{ConnectionTls, ForwardConnection};
+use gatewright::decision::Parent;
+use gatewright::table::{ListenerId, PortProtocol};
+use gatewright::{Arrival, ConnectionDecision, Pick, Place};
+use http::StatusCode;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::Watcher;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::server::TlsStream;
+
+use super::backend_tls::Speaker;
+use super::listener::HEADER_TIMEOUT;
+use super::tls::Hello;
+use super::{Shared, service, stream};
+use crate::certificates::{ListenerName, Validation};
+use crate::publish::{PortKey, Published};
+
+/// How long a handshake may take, from the first octet to the last ([R-L6]).
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// What is known of a connection for all of its requests.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Where it arrived.
+    pub(super) port: Arc<PortKey>,
+    /// The client.
+    pub(super) peer: SocketAddr,
+    /// What the handshake led to; `None` without TLS.
+    pub(super) tls: Option<Handshake>,
+    /// Whether a request has come.
+    begun: AtomicBool,
+}
+
+/// What a TLS handshake led to.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    server_name: Option<String>,
+    listener: ListenerName,
+    validation: Option<Arc<Validation>>,
+}
+
+impl Connection {
+    /// Where its requests arrive in a table; the error is the answer to those that arrive nowhere any longer. A client
+    /// that is told 421 asks again on another connection, and so meets the listeners there are now: that is right also
+    /// when other client certificates are asked for than in this handshake ([L-38]).
+    pub(super) fn arrival(&self, published: &Published) -> Result<Arrival<'_>, StatusCode> {
+        let place = Place::Port(*published.ports.get(&*self.port).ok_or(StatusCode::NOT_FOUND)?);
+        let Some(tls) = &self.tls else { return Ok(Arrival { place, sni: None, listener: None }) };
+        let listener = published.certificates.get(&tls.listener).filter(|listener| listener.validation == tls.validation);
+        let listener = listener.ok_or(StatusCode::MISDIRECTED_REQUEST)?;
+        Ok(Arrival { place, sni: tls.server_name.as_deref(), listener: Some(listener.id) })
+    }
+}
+
+/// A connection that has just been accepted.
+pub(super) struct Incoming {
+    pub(super) shared: Arc<Shared>,
+    pub(super) http: Arc<auto::Builder<TokioExecutor>>,
+    pub(super) port: Arc<PortKey>,
+    pub(super) peer: SocketAddr,
+    /// Told when the port is closed, and waited for.
+    pub(super) watcher: Watcher,
+}
+
+impl Incoming {
+    /// Serves it to its end.
+    pub(super) async fn serve(self, stream: TcpStream) {
+        let (peer, port) = (self.peer, Arc::clone(&self.port));
+        if let Err(error) = self.carry_out(stream).await {
+            tracing::debug!(%error, %peer, %port, "a connection ended");
+        }
+    }
+
+    async fn carry_out(self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let deadline = Instant::now() + HANDSHAKE;
+        let hello = match self.protocol() {
+            Some(PortProtocol::Tls) => Some(timeout_at(deadline, Hello::read(&mut stream)).await??),
+            _ => None,
+        };
+        let server_name = hello.as_ref().and_then(Hello::server_name);
+        // The newest table: the ClientHello may have taken its time.
+        let published = self.shared.current.load_full();
+        let Some(port) = published.ports.get(&*self.port) else { return Ok(()) };
+        let pick = Pick(service::random());
+        let arrival = Arrival { place: Place::Port(*port), sni: server_name.as_deref(), listener: None };
+        let decision = published.table.decide_connection(&arrival, pick);
+        if !matches!(decision, ConnectionDecision::Http { .. }) {
+            let decision = published.table.connection_report(&decision);
+            let sni = server_name.as_deref().unwrap_or_default();
+            tracing::info!(target: "access", peer = %self.peer, port = %self.port, sni, %decision);
+        }
+        // A table must not live as long as the connections that it has decided: it is dropped before each goes on.
+        match (decision, hello) {
+            (ConnectionDecision::Http { listener: None }, None) => {
+                drop(published);
+                self.requests(stream, None).await
+            }
+            (ConnectionDecision::Http { listener: Some(id) }, Some(hello)) => {
+                let (stream, handshake) = timeout_at(deadline, decrypt(&published, id, hello, stream)).await??;
+                drop(published);
+                self.requests(stream, Some(handshake)).await
+            }
+            (ConnectionDecision::Forward(forward), hello) => {
+                let Some((address, tls)) = self.address(&published, &forward, pick) else { return Ok(()) };
+                match (forward.tls, hello, forward.matched.parent) {
+                    (ConnectionTls::None, None, _) => {
+                        drop(published);
+                        stream::join(stream, &[], &address, tls.as_deref()).await
+                    }
+                    (ConnectionTls::Passthrough, Some(hello), _) => {
+                        drop(published);
+                        stream::join(stream, &hello.into_octets(), &address, None).await
+                    }
+                    (ConnectionTls::Terminate, Some(hello), Parent::Listener(id)) => {
+                        let (stream, _) = timeout_at(deadline, decrypt(&published, id, hello, stream)).await??;
+                        drop(published);
+                        stream::join(stream, &[], &address, tls.as_deref()).await
+                    }
+                    _ => Ok(()),
+                }
+            }
+            // Rejected, or the port has come to speak something else while the client was about to: without a word.
+            _ => Ok(()),
+        }
+    }
+
+    fn protocol(&self) -> Option<PortProtocol> {
+        let published = self.shared.current.load();
+        published.table.port(*published.ports.get(&*self.port)?).map(|port| port.protocol)
+    }
+
+    /// Where a connection is forwarded to, and how TLS is spoken there. A backend that asks for TLS gets nothing of what is
+    /// decrypted without it ([TP-6]).
+    fn address(&self, published: &Published, forward: &ForwardConnection, pick: Pick) -> Option<(String, Option<Arc<Speaker>>)> {
+        let backend = published.table.backend(forward.backend)?;
+        let tls = match forward.tls {
+            ConnectionTls::Passthrough => None,
+            _ => published.backends_tls.get(&published.table, backend, forward.matched.parent),
+        };
+        if backend.tls.is_some() && forward.tls != ConnectionTls::Passthrough && tls.is_none() {
+            tracing::warn!(backend = %backend.object, "the TLS that the backend wants cannot be spoken");
+            return None;
+        }
+        Some((self.shared.upstreams.address(backend, pick.derive(0).0), tls))
+    }
+
+    /// Serves HTTP.
+    async fn requests<S>(self, stream: S, tls: Option<Handshake>) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let connection = Arc::new(Connection { port: self.port, peer: self.peer, tls, begun: AtomicBool::new(false) });
+        let (shared, of_requests) = (self.shared, Arc::clone(&connection));
+        let service = hyper::service::service_fn(move |request| {
+            of_requests.begun.store(true, Ordering::Relaxed);
+            let (shared, connection) = (Arc::clone(&shared), Arc::clone(&of_requests));
+            async move { Ok::<_, std::convert::Infallible>(service::answer(shared, connection, request).await) }
+        });
+        let requests = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        // hyper's own timeout begins when it knows the version of HTTP, which a client need never tell.
+        let silent = async {
+            tokio::time::sleep(HEADER_TIMEOUT).await;
+            if connection.begun.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            ended = self.watcher.watch(requests) => ended.map_err(io::Error::other),
+            () = silent => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+/// Ends the TLS of a connection as a listener ([L-23]).
+async fn decrypt(published: &Published, id: ListenerId, hello: Hello, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Handshake)> {
+    let listener = published.table.listener(id).map(ListenerName::of).ok_or(io::ErrorKind::NotFound)?;
+    let decrypting = published.certificates.get(&listener).ok_or(io::ErrorKind::NotFound)?;
+    let config = decrypting.config.clone().ok_or_else(|| io::Error::other("the listener has no certificate"))?;
+    let handshake = Handshake { server_name: hello.server_name(), listener, validation: decrypting.validation.clone() };
+    Ok((hello.finish(stream, config).await?, handshake))
+}
