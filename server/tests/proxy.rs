@@ -121,6 +121,25 @@ async fn failures_of_backends() {
     assert_eq!(tries, [4, 4, 4], "two retries, each with the body");
 }
 
+/// An endpoint that does not answer gets next to nothing while others do.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_go_where_less_is_to_do() {
+    let stuck = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let name = gatewright_server::echo::Name { namespace: "default".into(), service: "good".into() };
+    let good = gatewright_server::echo::start(name, None).await.unwrap();
+    let both = [("default/a:80", stuck.local_addr().unwrap()), ("default/a:80", good)];
+    let live = Live::start(&route("  - {timeouts: {request: 1s}, backendRefs: [{name: a, port: 80}]}"), &both).await;
+    let address = live.address();
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        requests.spawn(async move { fetch(address, "GET", "h", "/", &[], b"").await.unwrap().status.as_u16() });
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let statuses = requests.join_all().await;
+    let lost = statuses.iter().filter(|status| **status == 504).count();
+    assert!(lost <= 5 && statuses.len() == 40, "{statuses:?}");
+}
+
 /// A budget of one retry an hour: the second one is denied, whatever the rule allows ([BT-2], [RT-9]).
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_have_a_budget() {

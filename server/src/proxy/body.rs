@@ -67,6 +67,35 @@ impl Outgoing {
     }
 }
 
+/// A body with something that lives as long as it does.
+pub(super) struct With<T> {
+    body: AnyBody,
+    _kept: T,
+}
+
+impl<T> With<T> {
+    pub(super) fn new(body: AnyBody, kept: T) -> Self {
+        Self { body, _kept: kept }
+    }
+}
+
+impl<T: Unpin> Body for With<T> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// A body that must end before a deadline, or fails ([TO-1], [TO-2]).
 pub(super) struct Deadline {
     body: AnyBody,

@@ -22,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 use super::backend_tls::Speaker;
 use super::listener::HEADER_TIMEOUT;
 use super::tls::Hello;
+use super::upstream::Address;
 use super::{Shared, service, stream};
 use crate::certificates::{ListenerName, Validation};
 use crate::publish::{PortKey, Published};
@@ -143,7 +144,7 @@ impl Incoming {
 
     /// Where a connection is forwarded to, and how TLS is spoken there. A backend that asks for TLS gets nothing of what is
     /// decrypted without it ([TP-6]).
-    fn address(&self, published: &Published, forward: &ForwardConnection, pick: Pick) -> Option<(String, Option<Arc<Speaker>>)> {
+    fn address(&self, published: &Published, forward: &ForwardConnection, pick: Pick) -> Option<(Address, Option<Arc<Speaker>>)> {
         let backend = published.table.backend(forward.backend)?;
         let tls = match forward.tls {
             ConnectionTls::Passthrough => None,

@@ -51,7 +51,7 @@ pub(super) fn send(shared: &Arc<Shared>, to: &To<'_>, parts: &Parts, body: Bytes
             Ok::<(), super::BoxError>(())
         };
         if let Ok(Err(error)) = tokio::time::timeout(TIMEOUT, send).await {
-            tracing::debug!(%error, %address, "a copy was not taken");
+            tracing::debug!(%error, address = &*address, "a copy was not taken");
         }
     });
 }

@@ -1,6 +1,7 @@
 //! Carrying out decisions on sockets.
 
 mod backend_tls;
+mod balance;
 mod body;
 mod budget;
 mod connection;

@@ -13,8 +13,9 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::backend_tls::Speaker;
-use super::body::{self, AnyBody, BoxError, Deadline, Outgoing};
+use super::body::{self, AnyBody, BoxError, Deadline, Outgoing, With};
 use super::connection::Connection;
+use super::upstream::Address;
 use super::{Shared, hop, mirror};
 
 /// Answers one request; never fails.
@@ -106,6 +107,14 @@ enum Failure {
     Budget,
 }
 
+/// What a backend answered.
+struct Answered {
+    response: Response<Incoming>,
+    address: Address,
+    /// The deadline of the attempt ([TO-2]).
+    until: Option<Instant>,
+}
+
 /// A backend, and how TLS is spoken to it if it wants that.
 pub(super) struct To<'e> {
     pub(super) backend: &'e Backend,
@@ -142,7 +151,10 @@ impl Exchange<'_> {
         }
         let deadline = self.forward.timeouts.request.map(|timeout| self.started + timeout);
         match self.attempts(&head, &mut outgoing, deadline).await {
-            Ok((response, attempt)) => self.finish(response, deadline.into_iter().chain(attempt).min()),
+            Ok(answered) => {
+                let until = deadline.into_iter().chain(answered.until).min();
+                self.finish(answered, until)
+            }
             Err(Failure::Request | Failure::Attempt) => self.failed(StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable),
             Err(Failure::Budget) => {
                 tracing::debug!(backend = %self.to.backend.object, "no more retries for now");
@@ -170,28 +182,22 @@ impl Exchange<'_> {
         head
     }
 
-    /// Tries until something is to be handed to the client ([RT-1] to [RT-6]); gives the deadline of the attempt,
-    /// too.
-    async fn attempts(
-        &self,
-        head: &Parts,
-        body: &mut Outgoing,
-        deadline: Option<Instant>,
-    ) -> Result<(Response<Incoming>, Option<Instant>), Failure> {
+    /// Tries until something is to be handed to the client ([RT-1] to [RT-6]).
+    async fn attempts(&self, head: &Parts, body: &mut Outgoing, deadline: Option<Instant>) -> Result<Answered, Failure> {
         let retry = self.forward.retry.filter(|_| body.kept().is_some());
         let retries = retry.map_or(0, gatewright::model::retry::Retry::attempts);
         let mut attempt = 0;
         self.shared.budgets.request(self.to.backend);
         loop {
             let until = self.forward.timeouts.backend_request.map(|timeout| Instant::now() + timeout);
-            let result = self.attempt(head, body.take(), deadline, until).await;
+            let result = self.attempt(attempt, head, body.take(), deadline, until).await;
             let again = match &result {
-                Ok(response) => retry.is_some_and(|retry| retry.codes().contains(&response.status().as_u16())),
+                Ok(answered) => retry.is_some_and(|retry| retry.codes().contains(&answered.response.status().as_u16())),
                 Err(Failure::Upstream(_) | Failure::Attempt) => true,
                 Err(Failure::Request | Failure::Budget) => false,
             };
             if !again || attempt >= retries {
-                return result.map(|response| (response, until));
+                return result;
             }
             if !self.shared.budgets.try_retry(self.to.backend) {
                 return Err(Failure::Budget);
@@ -207,31 +213,37 @@ impl Exchange<'_> {
 
     async fn attempt(
         &self,
+        number: u32,
         head: &Parts,
         body: AnyBody,
         deadline: Option<Instant>,
         until: Option<Instant>,
-    ) -> Result<Response<Incoming>, Failure> {
-        let address = self.shared.upstreams.address(self.to.backend, self.pick.derive(0).0);
+    ) -> Result<Answered, Failure> {
+        // Another draw for each attempt: mostly another endpoint.
+        let address = self.shared.upstreams.address(self.to.backend, self.pick.derive(2000 + u64::from(number)).0);
         let send = self.shared.upstreams.send(self.to.backend, self.to.tls.as_deref(), &address, Request::from_parts(head.clone(), body));
         let never = Instant::now() + Duration::from_secs(86_400 * 365);
         tokio::select! {
-            result = send => result.map_err(Failure::Upstream),
+            result = send => match result {
+                Ok(response) => Ok(Answered { response, address, until }),
+                Err(error) => Err(Failure::Upstream(error)),
+            },
             () = tokio::time::sleep_until(until.unwrap_or(never)) => Err(Failure::Attempt),
             () = tokio::time::sleep_until(deadline.unwrap_or(never)) => Err(Failure::Request),
         }
     }
 
     /// The backend's response as the client gets it.
-    fn finish(&mut self, response: Response<Incoming>, deadline: Option<Instant>) -> Response<AnyBody> {
+    fn finish(&mut self, answered: Answered, deadline: Option<Instant>) -> Response<AnyBody> {
+        let Answered { response, address, .. } = answered;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(response);
+            return self.switch(response, address);
         }
         let (mut head, incoming) = response.into_parts();
         hop::strip_response(&mut head.headers);
         apply::response_headers(&self.forward.response, &mut head.headers);
         head.version = Version::HTTP_11;
-        let incoming = body::any(incoming);
+        let incoming = body::any(With::new(body::any(incoming), address));
         let body = match deadline {
             Some(deadline) => body::any(Deadline::new(incoming, deadline)),
             None => incoming,
@@ -240,7 +252,7 @@ impl Exchange<'_> {
     }
 
     /// Joins the two connections after an upgrade; no timeout runs any longer ([TO-6]).
-    fn switch(&mut self, mut response: Response<Incoming>) -> Response<AnyBody> {
+    fn switch(&mut self, mut response: Response<Incoming>, address: Address) -> Response<AnyBody> {
         let (Some(client), Some(protocol)) = (self.client.take(), self.upgrade.take()) else { return plain(StatusCode::BAD_GATEWAY) };
         let backend = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
@@ -250,6 +262,7 @@ impl Exchange<'_> {
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         head.headers.insert(header::UPGRADE, accepted);
         tokio::spawn(async move {
+            let _address = address;
             let (Ok(client), Ok(backend)) = tokio::join!(client, backend) else { return };
             let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(backend)).await;
         });

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Shared, listener::told, stream::CONNECT};
+use super::{Shared, listener::told, stream::CONNECT, upstream::Address};
 use crate::publish::PortKey;
 
 /// Datagrams of a flow that wait for its backend at most.
@@ -102,7 +102,7 @@ impl Port {
 
     /// Where the flow of a client goes, if anywhere. The pick is made from the client, so that a flow whose share is invalid
     /// stays rejected and nothing has to be kept of it.
-    fn decide(&self, client: SocketAddr) -> Option<String> {
+    fn decide(&self, client: SocketAddr) -> Option<Address> {
         let published = self.shared.current.load();
         let pick = Pick(self.random.hash_one(client));
         let decision = published.table.decide_connection(&Arrival::on(*published.ports.get(&*self.key)?), pick);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,16 +20,33 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use super::backend_tls::Speaker;
+use super::balance::{Busy, InFlight};
 use super::body::{AnyBody, BoxError};
 use super::stream::{self, CONNECT};
 
 /// The HTTP/2 connection to one address.
 type Http2Slot = Arc<Mutex<Option<http2::SendRequest<AnyBody>>>>;
 
+/// Where a request or stream is sent. As long as it lives, the endpoint counts as busy with it.
+#[derive(Debug)]
+pub(super) struct Address {
+    text: String,
+    _busy: Option<Busy>,
+}
+
+impl Deref for Address {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
 /// Connections to backends.
 #[derive(Debug)]
 pub(super) struct Upstreams {
     resolve: BTreeMap<String, Vec<SocketAddr>>,
+    in_flight: InFlight,
     http1: Client<HttpConnector, AnyBody>,
     http2: Http2Pool,
 }
@@ -45,26 +63,27 @@ impl Upstreams {
             .retry_canceled_requests(true)
             .set_host(false)
             .build(connector);
-        Self { resolve, http1, http2: Http2Pool::default() }
+        Self { resolve, in_flight: InFlight::default(), http1, http2: Http2Pool::default() }
     }
 
     /// Where to send a request: as told on the command line, one of the ready endpoints, or the DNS name.
-    pub(super) fn address(&self, backend: &Backend, pick: u64) -> String {
+    pub(super) fn address(&self, backend: &Backend, pick: u64) -> Address {
         let object = &backend.object;
-        let choose = |count: usize| usize::try_from(pick % count.max(1) as u64).unwrap_or(0);
-        if let Some(told) =
-            self.resolve.get(&format!("{}/{}:{}", object.namespace, object.name, backend.port)).filter(|told| !told.is_empty())
-        {
-            return told[choose(told.len())].to_string();
-        }
-        match &backend.endpoints {
-            Endpoints::Known(list) if !list.is_empty() => list[choose(list.len())].to_string(),
-            Endpoints::External(host) => format!("{host}:{}", backend.port),
-            _ => {
+        let told = self.resolve.get(&format!("{}/{}:{}", object.namespace, object.name, backend.port));
+        let chosen = match (told.filter(|told| !told.is_empty()), &backend.endpoints) {
+            (Some(told), _) => self.in_flight.choose(told.len(), |n| told[n], pick),
+            (None, Endpoints::Known(list)) => self.in_flight.choose(list.len(), |n| SocketAddr::new(list[n].address, list[n].port), pick),
+            _ => None,
+        };
+        let (text, busy) = match (chosen, &backend.endpoints) {
+            (Some((endpoint, busy)), _) => (endpoint.to_string(), busy),
+            (None, Endpoints::External(host)) => (format!("{host}:{}", backend.port), None),
+            (None, _) => {
                 let zone = if &*object.kind == "ServiceImport" { "clusterset" } else { "cluster" };
-                format!("{}.{}.svc.{zone}.local:{}", object.name, object.namespace, backend.port)
+                (format!("{}.{}.svc.{zone}.local:{}", object.name, object.namespace, backend.port), None)
             }
-        }
+        };
+        Address { text, _busy: busy }
     }
 
     /// Sends a request. `request` has its target in origin form and `authority` as its Host; `tls` is how the backend is to

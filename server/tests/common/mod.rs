@@ -51,8 +51,11 @@ impl Live {
                 settings.resolve.insert(format!("{namespace}/{}:{}", name.service, port.port), vec![address]);
             }
         }
+        for (name, _) in resolve {
+            settings.resolve.remove(*name);
+        }
         for (name, address) in resolve {
-            settings.resolve.insert((*name).to_owned(), vec![*address]);
+            settings.resolve.entry((*name).to_owned()).or_default().push(*address);
         }
         for listener in loaded.resources.gateways.iter().flat_map(|g| &g.spec.listeners) {
             settings.port_map.insert(u16::try_from(listener.port).unwrap(), 0);

@@ -237,10 +237,16 @@ impl<'s, H: Headers + ?Sized> Search<'s, H> {
 
     fn shapes(&mut self, index: Blob<'_>, shapes: usize, prefix: usize, best: &mut Best) -> bool {
         match index.place(shapes.wrapping_add(conditions::head::NAMES_COUNT)) {
-            0..=16 => self.shapes_by(index, shapes, prefix, best, &mut [Value::Unknown; 16]),
+            0..=16 => self.shapes_with::<16>(index, shapes, prefix, best),
             // Of what has no room here, the request is read again for each shape.
-            _ => self.shapes_by(index, shapes, prefix, best, &mut [Value::Unknown; 256]),
+            _ => self.shapes_with::<256>(index, shapes, prefix, best),
         }
+    }
+
+    /// Not inlined: what needs no such room is not to pay for it.
+    #[inline(never)]
+    fn shapes_with<const NAMES: usize>(&mut self, index: Blob<'_>, shapes: usize, prefix: usize, best: &mut Best) -> bool {
+        self.shapes_by(index, shapes, prefix, best, &mut [Value::Unknown; NAMES])
     }
 
     fn shapes_by(&mut self, index: Blob<'_>, shapes: usize, prefix: usize, best: &mut Best, values: &mut [Value]) -> bool {
