@@ -243,17 +243,23 @@ impl ResolvesServerCert for Choice {
     }
 }
 
-/// Lets clients in whose certificate comes from one of the authorities. Those of them that cannot be read vouch for
-/// nobody; without any, nobody is let in ([L-36]).
-fn verifier(validation: &Validation) -> Result<Arc<dyn ClientCertVerifier>, String> {
+/// The certificates of bundles in PEM. Those that cannot be read vouch for nobody ([L-36], [TP-5]).
+pub(crate) fn trusted(bundles: &[String]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    for certificate in validation.authorities.iter().flat_map(|bundle| CertificateDer::pem_slice_iter(bundle.as_bytes())) {
+    for certificate in bundles.iter().flat_map(|bundle| CertificateDer::pem_slice_iter(bundle.as_bytes())) {
         let added = certificate.map_err(|error| format!("{error:?}")).and_then(|der| roots.add(der).map_err(|error| error.to_string()));
         if let Err(error) = added {
             tracing::warn!(%error, "a certificate in `ca.crt` cannot be read");
         }
     }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&PROVIDER));
+    roots
+}
+
+/// Lets clients in whose certificate comes from one of the authorities. Those of them that cannot be read vouch for
+/// nobody; without any, nobody is let in ([L-36]).
+fn verifier(validation: &Validation) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let roots = Arc::new(trusted(&validation.authorities));
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&PROVIDER));
     let valid = builder.build().map_err(|error| error.to_string())?;
     Ok(if validation.allow_insecure_fallback { Arc::new(InsecureFallback(valid)) } else { valid })
 }

@@ -1,22 +1,19 @@
 //! TLS towards backends: what a table asks for, as rustls and hyper take it. Made once for each published table, and kept
 //! from one to the next, with its connections, where nothing has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use gatewright::decision::Parent;
-use gatewright::table::{Backend, BackendTls, SubjectAltName, Trust};
+use gatewright::table::{BackendId, BackendTls, GatewayId, SubjectAltName, Trust};
 use gatewright::{ObjectRef, Resources, Table};
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -26,12 +23,16 @@ use tokio_rustls::client::TlsStream;
 
 use super::body::AnyBody;
 use super::stream::CONNECT;
-use super::upstream::Http2Pool;
-use crate::certificates::{Material, Objects, PROVIDER, certified_key};
+use super::upstream::{Http2Pool, connector, pool};
+use crate::certificates::{Material, Objects, PROVIDER, certified_key, trusted};
 
-/// How a table speaks TLS to backends, by what it asks for.
+/// How a table speaks TLS to backends.
 #[derive(Debug, Default)]
-pub struct BackendsTls(BTreeMap<Wanted, Arc<Speaker>>);
+pub struct BackendsTls {
+    speakers: BTreeMap<Wanted, Arc<Speaker>>,
+    /// The same by backend, for what matched at each Gateway.
+    of: HashMap<(BackendId, GatewayId), Arc<Speaker>>,
+}
 
 /// What is asked for: by the policy, and the Secret with the certificate to show ([L-37]).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,36 +71,40 @@ impl fmt::Debug for Speaker {
 impl BackendsTls {
     /// Reads what a table asks for from the objects it was compiled from.
     pub fn read(table: &Table, resources: &Resources, before: &Self) -> Self {
-        let policies: Vec<&BackendTls> = table.backends().filter_map(|backend| backend.tls.as_ref()).collect();
-        if policies.is_empty() {
-            return Self::default();
-        }
-        let objects = Objects::of(resources);
-        let mut speakers = BTreeMap::new();
-        for tls in policies {
-            for certificate in certificates(table, tls) {
+        let mut this = Self::default();
+        let mut objects = None;
+        let mut failed = BTreeSet::new();
+        for (backend, tls) in table.backends().filter_map(|backend| Some((backend.id, backend.tls.as_ref()?))) {
+            // Most tables have none: then nobody needs to look at the Secrets.
+            let objects = objects.get_or_insert_with(|| Objects::of(resources));
+            for gateway in table.gateways() {
+                let certificate = tls.client_certificate.clone().or_else(|| gateway.backend_client_certificate.clone());
                 let wanted = Wanted { tls: tls.clone(), certificate };
-                if speakers.contains_key(&wanted) {
-                    continue;
-                }
-                match before.speaker(&wanted, &objects) {
-                    Ok(speaker) => {
-                        speakers.insert(wanted, speaker);
+                if !this.speakers.contains_key(&wanted) && !failed.contains(&wanted) {
+                    match before.speaker(&wanted, objects) {
+                        Ok(speaker) => {
+                            this.speakers.insert(wanted.clone(), speaker);
+                        }
+                        Err(error) => {
+                            tracing::warn!(hostname = %tls.hostname, %error, "backends get no requests over TLS");
+                            failed.insert(wanted.clone());
+                        }
                     }
-                    Err(error) => tracing::warn!(hostname = %wanted.tls.hostname, %error, "backends get no requests over TLS"),
+                }
+                if let Some(speaker) = this.speakers.get(&wanted) {
+                    this.of.insert((backend, gateway.id), Arc::clone(speaker));
                 }
             }
         }
-        Self(speakers)
+        this
     }
 
     /// How to speak to a backend for what matched at a parent; `None` if the backend wants none, or cannot be spoken to.
-    pub fn get(&self, table: &Table, backend: &Backend, parent: Parent) -> Option<Arc<Speaker>> {
-        let tls = backend.tls.clone()?;
-        let gateway = parent.listener().and_then(|id| table.gateway(table.listener(id)?.gateway));
-        let of_gateway = || gateway.and_then(|gateway| gateway.backend_client_certificate.clone());
-        let certificate = tls.client_certificate.clone().or_else(of_gateway);
-        self.0.get(&Wanted { tls, certificate }).cloned()
+    pub fn get(&self, table: &Table, backend: BackendId, parent: Parent) -> Option<Arc<Speaker>> {
+        if self.of.is_empty() {
+            return None;
+        }
+        self.of.get(&(backend, table.listener(parent.listener()?)?.gateway)).cloned()
     }
 
     /// One as it was, or a new one.
@@ -113,18 +118,10 @@ impl BackendsTls {
             Some(secret) => Some(objects.material(secret).ok_or_else(|| format!("Secret `{secret}` cannot be read"))?),
         };
         let material = Read { authorities, certificate };
-        match self.0.get(wanted).filter(|known| known.material == material) {
+        match self.speakers.get(wanted).filter(|known| known.material == material) {
             Some(known) => Ok(Arc::clone(known)),
             None => Speaker::new(&wanted.tls, material).map(Arc::new),
         }
-    }
-}
-
-/// The certificates that may have to be shown: the policy's own, or that of each Gateway.
-fn certificates(table: &Table, tls: &BackendTls) -> Vec<Option<ObjectRef>> {
-    match &tls.client_certificate {
-        Some(secret) => vec![Some(secret.clone())],
-        None => table.gateways().iter().map(|gateway| gateway.backend_client_certificate.clone()).collect(),
     }
 }
 
@@ -146,22 +143,15 @@ impl Speaker {
             config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
             Ok::<_, String>(config)
         };
-        let mut tcp = HttpConnector::new();
+        let mut tcp = connector();
         tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(config(&[])?)
             .https_only()
             .with_server_name_resolver(FixedServerNameResolver::new(name.clone()))
             .enable_http1()
             .wrap_connector(tcp);
-        let http1 = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
-            .retry_canceled_requests(true)
-            .set_host(false)
-            .build(connector);
+        let http1 = pool().build(connector);
         let (http2_config, stream_config) = (Arc::new(config(&[b"h2"])?), Arc::new(config(&[])?));
         Ok(Self { http1, http2: Http2Pool::default(), http2_config, stream_config, name, material })
     }
@@ -185,24 +175,18 @@ impl Speaker {
     }
 }
 
-/// The certificates that are trusted. Of bundles those that cannot be read vouch for nobody ([TP-5]).
+/// The certificates that are trusted.
 fn roots(bundles: Option<&[String]>) -> Result<Arc<RootCertStore>, String> {
-    let mut roots = RootCertStore::empty();
-    match bundles {
+    let roots = match bundles {
+        Some(bundles) => trusted(bundles),
         None => {
             let found = rustls_native_certs::load_native_certs();
             found.errors.iter().for_each(|error| tracing::warn!(%error, "an authority of the operating system cannot be read"));
+            let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(found.certs);
+            roots
         }
-        Some(bundles) => {
-            for certificate in bundles.iter().flat_map(|bundle| CertificateDer::pem_slice_iter(bundle.as_bytes())) {
-                let added = certificate.map_err(|error| format!("{error:?}")).and_then(|der| roots.add(der).map_err(|e| e.to_string()));
-                if let Err(error) = added {
-                    tracing::warn!(%error, "a certificate in `ca.crt` cannot be read");
-                }
-            }
-        }
-    }
+    };
     if roots.is_empty() { Err("no authority can be read".to_owned()) } else { Ok(Arc::new(roots)) }
 }
 

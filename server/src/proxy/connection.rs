@@ -148,7 +148,7 @@ impl Incoming {
         let backend = published.table.backend(forward.backend)?;
         let tls = match forward.tls {
             ConnectionTls::Passthrough => None,
-            _ => published.backends_tls.get(&published.table, backend, forward.matched.parent),
+            _ => published.backends_tls.get(&published.table, backend.id, forward.matched.parent),
         };
         if backend.tls.is_some() && forward.tls != ConnectionTls::Passthrough && tls.is_none() {
             tracing::warn!(backend = %backend.object, "the TLS that the backend wants cannot be spoken");

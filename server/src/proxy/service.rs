@@ -48,7 +48,8 @@ pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, req
         Decision::Redirect(redirect) => with_head(apply::redirect(redirect)),
         Decision::Forward(forward) => match table.backend(forward.backend) {
             Some(backend) => {
-                let to = |backend| To { backend, tls: published.backends_tls.get(table, backend, forward.matched.parent) };
+                let tls = |backend: &Backend| published.backends_tls.get(table, backend.id, forward.matched.parent);
+                let to = |backend| To { backend, tls: tls(backend) };
                 let mirrors = forward.mirrors.iter().filter_map(|id| table.backend(id)).map(to).collect::<Vec<_>>();
                 let exchange = Exchange { shared: &shared, forward, to: to(backend), parts: &parts, pick, started, upgrade, client };
                 exchange.run(any_incoming(incoming), &mirrors).await

@@ -12,8 +12,8 @@ use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self as client, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -42,6 +42,23 @@ impl Deref for Address {
     }
 }
 
+/// Opens connections.
+pub(super) fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector
+}
+
+/// Keeps connections of HTTP/1.1.
+pub(super) fn pool() -> client::Builder {
+    let mut pool = Client::builder(TokioExecutor::new());
+    pool.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(60));
+    // Retries are the rule's to ask for.
+    pool.retry_canceled_requests(true).set_host(false);
+    pool
+}
+
 /// Connections to backends.
 #[derive(Debug)]
 pub(super) struct Upstreams {
@@ -53,16 +70,7 @@ pub(super) struct Upstreams {
 
 impl Upstreams {
     pub(super) fn new(resolve: BTreeMap<String, Vec<SocketAddr>>) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT));
-        let http1 = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
-            // Retries are the rule's to ask for.
-            .retry_canceled_requests(true)
-            .set_host(false)
-            .build(connector);
+        let http1 = pool().build(connector());
         Self { resolve, in_flight: InFlight::default(), http1, http2: Http2Pool::default() }
     }
 
