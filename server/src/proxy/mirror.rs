@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::Shared;
 use super::body::full;
-use super::service::To;
+use super::exchange::To;
 
 /// Copies on their way at most.
 const LIMIT: usize = 128;

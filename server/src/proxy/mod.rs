@@ -5,6 +5,7 @@ mod balance;
 mod body;
 mod budget;
 mod connection;
+mod exchange;
 mod hop;
 mod listener;
 mod mirror;
