@@ -47,6 +47,9 @@ pub struct Echo {
     pub headers: Vec<(String, String)>,
     /// Number of octets of the body.
     pub body: usize,
+    /// Names of the trailer section.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trailers: Vec<String>,
 }
 
 /// Starts a backend on a free port of the loopback interface; tells `seen` of each request, if given.
@@ -81,7 +84,9 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, hyper::Error> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await?.to_bytes();
+    let body = body.collect().await?;
+    let trailers = body.trailers().into_iter().flat_map(HeaderMap::keys).map(ToString::to_string).collect();
+    let body = body.to_bytes();
     let headers = parts.headers.iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
     let host = parts.uri.authority().map(ToString::to_string);
     let host = host.or_else(|| parts.headers.get("host").and_then(|h| h.to_str().ok()).map(str::to_owned));
@@ -94,6 +99,7 @@ async fn answer(
         proto: format!("{:?}", parts.version),
         headers,
         body: body.len(),
+        trailers,
     };
     let asked = |key: &str| {
         let query = parts.uri.query().unwrap_or_default().split('&').filter_map(|p| p.split_once('='));

@@ -9,12 +9,10 @@ pub fn served() -> Features {
     let not_served = [
         GatewayInfrastructurePropagation,
         GatewayStaticAddresses,
-        GrpcRouteSessionPersistence,
         HttpRouteExternalAuth,
         HttpRouteExternalAuthForwardBody,
         HttpRouteExternalAuthGrpc,
         HttpRouteExternalAuthHttp,
-        HttpRouteSessionPersistence,
     ];
     Features::all().iter().filter(|feature| !not_served.contains(feature) && !feature.as_str().starts_with("Mesh")).collect()
 }

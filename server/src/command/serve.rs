@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use super::{CLEAN, CompileArguments, TROUBLE};
-use crate::proxy::{self, Bound, Settings};
+use crate::proxy::{self, Bound, Limits, Settings};
 use crate::publish::{self, Publisher};
 use crate::source;
 
@@ -37,6 +37,19 @@ pub(super) struct Arguments {
     /// How long a UDP flow may be silent before it is forgotten, in seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     udp_idle_timeout: u64,
+    /// A file of 32 random octets that seals the tokens of sessions; every instance of a gateway needs the same one.
+    /// Given several times, the first seals and all open. Without it, sessions end with the process.
+    #[arg(long = "session-key", value_name = "FILE")]
+    session_keys: Vec<PathBuf>,
+    /// Open connections at most; others are answered 503 and closed.
+    #[arg(long, default_value_t = Limits::default().connections, value_name = "NUMBER")]
+    max_connections: usize,
+    /// Requests in flight at most; others are answered 503.
+    #[arg(long, default_value_t = Limits::default().requests, value_name = "NUMBER")]
+    max_requests: usize,
+    /// Octets of a request's body at most; others are answered 413. Without it, bodies of any size are passed on.
+    #[arg(long, value_name = "OCTETS")]
+    max_body: Option<u64>,
     #[command(flatten)]
     compile: CompileArguments,
 }
@@ -53,19 +66,22 @@ fn resolve_pair(text: &str) -> Result<(String, SocketAddr), String> {
 }
 
 impl Arguments {
-    fn settings(&self) -> Settings {
+    fn settings(&self) -> Result<Settings, String> {
         let mut resolve = BTreeMap::<String, Vec<SocketAddr>>::new();
         for (name, address) in &self.resolve {
             resolve.entry(name.clone()).or_default().push(*address);
         }
-        Settings {
+        let limits = Limits { connections: self.max_connections, requests: self.max_requests, body: self.max_body, ..Limits::default() };
+        Ok(Settings {
+            limits,
+            sessions: proxy::session_keys(&self.session_keys)?,
             bind: self.bind,
             port_map: self.port_map.iter().copied().collect(),
             resolve,
             drain: Duration::from_secs(self.drain_timeout),
             udp_idle: Duration::from_secs(self.udp_idle_timeout),
             ..Settings::default()
-        }
+        })
     }
 }
 
@@ -84,6 +100,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
 }
 
 async fn serve(arguments: &Arguments) -> Result<u8, String> {
+    let settings = arguments.settings()?;
     let mut publisher = Publisher::new(arguments.compile.options(), arguments.gateway.clone());
     // Watch before reading: a change in between is seen.
     let (mut changes, _watcher) = source::watch(&arguments.manifests);
@@ -97,7 +114,7 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
     }
     let (stop, stopped) = watch::channel(false);
     let (bound, mut is_bound) = watch::channel(Bound::new());
-    let mut server = tokio::spawn(proxy::serve(publisher.current(), publisher.changes(), arguments.settings(), stopped, bound));
+    let mut server = tokio::spawn(proxy::serve(publisher.current(), publisher.changes(), settings, stopped, bound));
     let mut signals = Signals::new()?;
     let opened = tokio::time::timeout(Duration::from_secs(5), is_bound.wait_for(|bound| !bound.is_empty()));
     if !matches!(opened.await, Ok(Ok(_))) {

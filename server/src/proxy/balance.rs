@@ -19,19 +19,25 @@ pub(super) struct Busy {
 
 impl InFlight {
     /// Chooses among endpoints, given by their number and place; `None` if there are none.
-    pub(super) fn choose(&self, count: usize, at: impl Fn(usize) -> SocketAddr, pick: u64) -> Option<(SocketAddr, Option<Busy>)> {
+    pub(super) fn choose(&self, count: usize, at: impl Fn(usize) -> SocketAddr, pick: u64) -> Option<(usize, SocketAddr, Option<Busy>)> {
         let draw = |bits: u64, below: usize| usize::try_from(bits % below.max(1) as u64).unwrap_or(0);
         if count < 2 {
-            return (count == 1).then(|| (at(0), None));
+            return (count == 1).then(|| (0, at(0), None));
         }
         let first = draw(pick, count);
         let second = (first + 1 + draw(pick >> 32, count - 1)) % count;
-        let (first, second) = (at(first), at(second));
+        let ((first, at_first), (second, at_second)) = ((first, at(first)), (second, at(second)));
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |endpoint| all.get(&endpoint).copied().unwrap_or(0);
-        let endpoint = if of(second) < of(first) { second } else { first };
+        let (place, endpoint) = if of(at_second) < of(at_first) { (second, at_second) } else { (first, at_first) };
         *all.entry(endpoint).or_default() += 1;
-        Some((endpoint, Some(Busy { all: self.clone(), endpoint })))
+        Some((place, endpoint, Some(Busy { all: self.clone(), endpoint })))
+    }
+
+    /// One more for an endpoint that was chosen otherwise.
+    pub(super) fn count(&self, endpoint: SocketAddr) -> Busy {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(endpoint).or_default() += 1;
+        Busy { all: self.clone(), endpoint }
     }
 }
 
@@ -61,20 +67,20 @@ mod tests {
     fn equal_endpoints_get_equal_shares() {
         let (all, mut counts) = (InFlight::default(), [0; 3]);
         for n in 0..3000 {
-            let (chosen, _busy) = all.choose(3, endpoint, Pick(1).derive(n).0).unwrap();
+            let (_, chosen, _busy) = all.choose(3, endpoint, Pick(1).derive(n).0).unwrap();
             counts[usize::from(chosen.port())] += 1;
         }
         assert!(counts.iter().all(|count| (900..1100).contains(count)), "{counts:?}");
         assert!(all.0.lock().unwrap().is_empty());
         assert!(all.choose(0, endpoint, 7).is_none());
-        assert_eq!(all.choose(1, endpoint, 7).unwrap().0, endpoint(0));
+        assert_eq!(all.choose(1, endpoint, 7).unwrap().1, endpoint(0));
     }
 
     #[test]
     fn one_that_does_not_answer_gets_next_to_nothing() {
         let (all, mut stuck) = (InFlight::default(), Vec::new());
         for n in 0..1000 {
-            let (chosen, busy) = all.choose(3, endpoint, Pick(1).derive(n).0).unwrap();
+            let (_, chosen, busy) = all.choose(3, endpoint, Pick(1).derive(n).0).unwrap();
             if chosen == endpoint(0) {
                 stuck.push(busy);
             }

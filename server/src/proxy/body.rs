@@ -8,7 +8,12 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
+use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
+
+use super::incoming::{Fault, FromClient};
+use super::limits::Limits;
+use super::tee::tee;
 
 /// Any error of a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -31,6 +36,11 @@ where
     body.map_err(Into::into).boxed_unsync()
 }
 
+/// The body of a client's request.
+pub(super) fn from_client(incoming: Incoming, limits: &Limits, fault: &Fault) -> AnyBody {
+    if incoming.is_end_stream() { empty() } else { any(FromClient::new(incoming, limits, fault.clone())) }
+}
+
 /// A request body: kept, so that it can be sent again, or streamed once.
 pub(super) enum Outgoing {
     Kept(Bytes),
@@ -49,11 +59,21 @@ impl Outgoing {
         Ok(Self::Streamed(body))
     }
 
-    /// The bytes, if they are kept.
-    pub(super) fn kept(&self) -> Option<Bytes> {
+    /// Whether it can be sent again.
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept(_))
+    }
+
+    /// As many copies, which are sent beside it.
+    pub(super) fn copies(&mut self, copies: usize) -> Vec<AnyBody> {
         match self {
-            Self::Kept(bytes) => Some(bytes.clone()),
-            Self::Streamed(_) => None,
+            Self::Kept(bytes) => (0..copies).map(|_| full(bytes.clone())).collect(),
+            Self::Streamed(_) if copies == 0 => Vec::new(),
+            Self::Streamed(_) => {
+                let (body, readers) = tee(self.take(), copies);
+                *self = Self::Streamed(body);
+                readers
+            }
         }
     }
 
@@ -68,22 +88,22 @@ impl Outgoing {
 }
 
 /// A body with something that lives as long as it does.
-pub(super) struct With<T> {
-    body: AnyBody,
+pub(super) struct With<B, T> {
+    body: B,
     _kept: T,
 }
 
-impl<T> With<T> {
-    pub(super) fn new(body: AnyBody, kept: T) -> Self {
+impl<B, T> With<B, T> {
+    pub(super) fn new(body: B, kept: T) -> Self {
         Self { body, _kept: kept }
     }
 }
 
-impl<T: Unpin> Body for With<T> {
-    type Data = Bytes;
-    type Error = BoxError;
+impl<B: Body + Unpin, T: Unpin> Body for With<B, T> {
+    type Data = B::Data;
+    type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 

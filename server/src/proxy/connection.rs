@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gatewright::connection::{ConnectionTls, ForwardConnection};
 use gatewright::decision::Parent;
@@ -13,22 +13,21 @@ use gatewright::{Arrival, ConnectionDecision, Pick, Place};
 use http::StatusCode;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::backend_tls::Speaker;
-use super::listener::HEADER_TIMEOUT;
+use super::guard::{Gate, Guarded};
+use super::limits::Token;
+use super::listener::told;
 use super::tls::Hello;
 use super::upstream::Address;
 use super::{Shared, service, stream};
 use crate::certificates::{ListenerName, Validation};
 use crate::publish::{PortKey, Published};
-
-/// How long a handshake may take, from the first octet to the last ([R-L6]).
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What is known of a connection for all of its requests.
 #[derive(Debug)]
@@ -39,8 +38,14 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// What the handshake led to; `None` without TLS.
     pub(super) tls: Option<Handshake>,
-    /// Whether a request has come.
-    begun: AtomicBool,
+    /// Held by its reader while an upgrade waits for an answer.
+    pub(super) gate: Arc<Gate>,
+    /// Its place among all connections, and what says that it is still there or must end now.
+    life: Life,
+    /// Requests that have come.
+    requests: AtomicUsize,
+    /// Requests that are not done with.
+    open: AtomicUsize,
 }
 
 /// What a TLS handshake led to.
@@ -52,6 +57,36 @@ pub(super) struct Handshake {
 }
 
 impl Connection {
+    /// A request begins; true for the last one that this connection may have.
+    pub(super) fn begin(self: &Arc<Self>, most: usize) -> (Open, bool) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        (Open(Arc::clone(self)), number >= most)
+    }
+
+    /// Waits until the connection must end, whatever it carries.
+    pub(super) async fn is_cut(&self) {
+        told(&mut self.life.cut.clone()).await;
+    }
+
+    /// Waits until no more requests should come: the client takes its time for the first one or has none for long, or the
+    /// connection is old or worn ([R-S4]). False if there never was one.
+    async fn is_done(&self, shared: &Shared) -> bool {
+        let (limits, begun) = (&shared.limits, Instant::now());
+        // hyper's own timeout begins when it knows the version of HTTP, which a client need never tell.
+        tokio::time::sleep(limits.head).await;
+        let mut before = 0;
+        loop {
+            let requests = self.requests.load(Ordering::Relaxed);
+            let is_idle = requests == before && self.open.load(Ordering::Relaxed) == 0;
+            if is_idle || requests >= limits.requests_per_connection || begun.elapsed() >= limits.connection_age {
+                return requests > 0;
+            }
+            before = requests;
+            tokio::time::sleep(limits.idle).await;
+        }
+    }
+
     /// Where its requests arrive in a table; the error is the answer to those that arrive nowhere any longer. A client
     /// that is told 421 asks again on another connection, and so meets the listeners there are now: that is right also
     /// when other client certificates are asked for than in this handshake ([L-38]).
@@ -64,14 +99,36 @@ impl Connection {
     }
 }
 
+/// A request of a connection, until its response has been sent or given up.
+#[derive(Debug)]
+pub(super) struct Open(Arc<Connection>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A connection that has just been accepted.
 pub(super) struct Incoming {
     pub(super) shared: Arc<Shared>,
     pub(super) http: Arc<auto::Builder<TokioExecutor>>,
     pub(super) port: Arc<PortKey>,
     pub(super) peer: SocketAddr,
-    /// Told when the port is closed, and waited for.
-    pub(super) watcher: Watcher,
+    /// Told when the port is closed.
+    pub(super) closed: watch::Receiver<bool>,
+    pub(super) life: Life,
+}
+
+/// What a connection has for as long as it lives, tunnels included.
+#[derive(Clone, Debug)]
+pub(super) struct Life {
+    /// Its place among all connections.
+    pub(super) _token: Arc<Token>,
+    /// The port waits until nobody has one.
+    pub(super) _alive: mpsc::Sender<()>,
+    /// Gone when the time to drain is over.
+    pub(super) cut: watch::Receiver<bool>,
 }
 
 impl Incoming {
@@ -85,7 +142,7 @@ impl Incoming {
 
     async fn carry_out(self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let deadline = Instant::now() + HANDSHAKE;
+        let deadline = Instant::now() + self.shared.limits.head;
         let hello = match self.protocol() {
             Some(PortProtocol::Tls) => Some(timeout_at(deadline, Hello::read(&mut stream)).await??),
             _ => None,
@@ -154,7 +211,7 @@ impl Incoming {
             tracing::warn!(backend = %backend.object, "the TLS that the backend wants cannot be spoken");
             return None;
         }
-        Some((self.shared.upstreams.address(backend, pick.derive(0).0), tls))
+        Some((self.shared.upstreams.address(backend, None, pick.derive(0).0), tls))
     }
 
     /// Serves HTTP.
@@ -162,25 +219,28 @@ impl Incoming {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = Arc::new(Connection { port: self.port, peer: self.peer, tls, begun: AtomicBool::new(false) });
-        let (shared, of_requests) = (self.shared, Arc::clone(&connection));
+        let gate = Arc::<Gate>::default();
+        let stream = TokioIo::new(Guarded::new(stream, Arc::clone(&gate)));
+        let (requests, open) = Default::default();
+        let connection = Arc::new(Connection { port: self.port, peer: self.peer, tls, gate, life: self.life, requests, open });
+        let (shared, of_requests) = (Arc::clone(&self.shared), Arc::clone(&connection));
         let service = hyper::service::service_fn(move |request| {
-            of_requests.begun.store(true, Ordering::Relaxed);
             let (shared, connection) = (Arc::clone(&shared), Arc::clone(&of_requests));
             async move { Ok::<_, std::convert::Infallible>(service::answer(shared, connection, request).await) }
         });
-        let requests = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        // hyper's own timeout begins when it knows the version of HTTP, which a client need never tell.
-        let silent = async {
-            tokio::time::sleep(HEADER_TIMEOUT).await;
-            if connection.begun.load(Ordering::Relaxed) {
-                std::future::pending::<()>().await;
-            }
+        let mut requests = pin!(self.http.serve_connection_with_upgrades(stream, service).into_owned());
+        let (mut closed, mut stop) = (self.closed, self.shared.stop.clone());
+        let is_last = tokio::select! {
+            ended = &mut requests => return ended.map_err(io::Error::other),
+            begun = connection.is_done(&self.shared) => begun,
+            () = told(&mut closed) => true,
+            () = told(&mut stop) => true,
         };
-        tokio::select! {
-            ended = self.watcher.watch(requests) => ended.map_err(io::Error::other),
-            () = silent => Err(io::ErrorKind::TimedOut.into()),
+        if !is_last {
+            return Err(io::ErrorKind::TimedOut.into());
         }
+        requests.as_mut().graceful_shutdown();
+        requests.await.map_err(io::Error::other)
     }
 }
 

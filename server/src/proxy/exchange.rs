@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatewright::decision::{Forward, GrpcStatus, ResponseEdits};
+use gatewright::session::Session;
 use gatewright::table::Backend;
-use gatewright::{Pick, apply};
+use gatewright::{Pick, Table, apply};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
@@ -14,7 +15,10 @@ use tokio::time::Instant;
 
 use super::backend_tls::Speaker;
 use super::body::{self, AnyBody, BoxError, Deadline, Outgoing, With};
-use super::service::{plain, with_head};
+use super::connection::Connection;
+use super::incoming::Fault;
+use super::interim::Interim;
+use super::service::{Place, plain, with_head};
 use super::upstream::Address;
 use super::{Shared, hop, mirror};
 
@@ -46,6 +50,7 @@ pub(super) struct To<'e> {
 
 /// A request on its way to a backend.
 pub(super) struct Exchange<'e> {
+    pub(super) table: &'e Table,
     pub(super) shared: &'e Arc<Shared>,
     pub(super) forward: &'e Forward<'e>,
     pub(super) to: To<'e>,
@@ -54,23 +59,24 @@ pub(super) struct Exchange<'e> {
     pub(super) started: Instant,
     pub(super) upgrade: Option<HeaderValue>,
     pub(super) client: Option<hyper::upgrade::OnUpgrade>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) place: Place,
+    pub(super) fault: Fault,
 }
 
 impl Exchange<'_> {
-    pub(super) async fn run(mut self, incoming: AnyBody, mirrors: &[To<'_>]) -> Response<AnyBody> {
+    pub(super) async fn run(self, incoming: AnyBody, mirrors: &[To<'_>]) -> Response<AnyBody> {
         let head = self.head();
         let mut outgoing = Outgoing::Streamed(incoming);
         // A body that may have to be sent more than once is kept, if it is small.
-        if self.forward.retry.is_some() || !mirrors.is_empty() {
+        if self.forward.retry.is_some() {
             outgoing = match Outgoing::keep_if_small(outgoing.take()).await {
                 Ok(outgoing) => outgoing,
-                Err(_) => return self.failed(StatusCode::BAD_REQUEST, GrpcStatus::Internal),
+                Err(_) => return self.failed(self.fault.status().unwrap_or(StatusCode::BAD_REQUEST), GrpcStatus::Internal),
             };
         }
-        for (n, to) in mirrors.iter().enumerate() {
-            if let Some(body) = outgoing.kept() {
-                mirror::send(self.shared, to, &head, body, self.pick.derive(n as u64));
-            }
+        for (n, (to, copy)) in mirrors.iter().zip(outgoing.copies(mirrors.len())).enumerate() {
+            mirror::send(self.shared, to, &head, copy, self.pick.derive(n as u64));
         }
         let deadline = self.forward.timeouts.request.map(|timeout| self.started + timeout);
         match self.attempts(&head, &mut outgoing, deadline).await {
@@ -83,6 +89,7 @@ impl Exchange<'_> {
                 tracing::debug!(backend = %self.to.backend.object, "no more retries for now");
                 self.failed(StatusCode::SERVICE_UNAVAILABLE, GrpcStatus::Unavailable)
             }
+            Err(Failure::Upstream(_)) if let Some(status) = self.fault.status() => self.failed(status, GrpcStatus::Internal),
             Err(Failure::Upstream(error)) => {
                 tracing::warn!(%error, backend = %self.to.backend.object, "the backend cannot be reached");
                 // Where retries were asked for and did not help, the backend counts as unavailable ([RT-2]).
@@ -97,6 +104,8 @@ impl Exchange<'_> {
         let mut head = Request::new(()).into_parts().0;
         head.method = self.parts.method.clone();
         head.headers = self.parts.headers.clone();
+        // The body says it anew, in one spelling.
+        head.headers.remove(header::CONTENT_LENGTH);
         apply::forward(self.forward, &mut head);
         if let Some(protocol) = &self.upgrade {
             head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -107,7 +116,7 @@ impl Exchange<'_> {
 
     /// Tries until something is to be handed to the client ([RT-1] to [RT-6]).
     async fn attempts(&self, head: &Parts, body: &mut Outgoing, deadline: Option<Instant>) -> Result<Answered, Failure> {
-        let retry = self.forward.retry.filter(|_| body.kept().is_some());
+        let retry = self.forward.retry.filter(|_| body.is_kept());
         let retries = retry.map_or(0, gatewright::model::retry::Retry::attempts);
         let mut attempt = 0;
         self.shared.budgets.request(self.to.backend);
@@ -143,21 +152,25 @@ impl Exchange<'_> {
         until: Option<Instant>,
     ) -> Result<Answered, Failure> {
         // Another draw for each attempt: mostly another endpoint.
-        let address = self.shared.upstreams.address(self.to.backend, self.pick.derive(2000 + u64::from(number)).0);
-        let send = self.shared.upstreams.send(self.to.backend, self.to.tls.as_deref(), &address, Request::from_parts(head.clone(), body));
+        let session = self.forward.session.as_ref().filter(|_| number == 0).and_then(Session::endpoint);
+        let address = self.shared.upstreams.address(self.to.backend, session, self.pick.derive(2000 + u64::from(number)).0);
+        let mut request = Request::from_parts(head.clone(), body);
+        let interim = Interim::count(&mut request);
+        let send = self.shared.upstreams.send(self.to.backend, self.to.tls.as_deref(), &address, request);
         let never = Instant::now() + Duration::from_secs(86_400 * 365);
         tokio::select! {
             result = send => match result {
                 Ok(response) => Ok(Answered { response, address, until }),
                 Err(error) => Err(Failure::Upstream(error)),
             },
+            () = interim.too_many() => Err(Failure::Upstream("too many interim responses".into())),
             () = tokio::time::sleep_until(until.unwrap_or(never)) => Err(Failure::Attempt),
             () = tokio::time::sleep_until(deadline.unwrap_or(never)) => Err(Failure::Request),
         }
     }
 
     /// The backend's response as the client gets it.
-    fn finish(&mut self, answered: Answered, deadline: Option<Instant>) -> Response<AnyBody> {
+    fn finish(self, answered: Answered, deadline: Option<Instant>) -> Response<AnyBody> {
         let Answered { response, address, .. } = answered;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(response, address);
@@ -165,8 +178,11 @@ impl Exchange<'_> {
         let (mut head, incoming) = response.into_parts();
         hop::strip_response(&mut head.headers);
         apply::response_headers(&self.forward.response, &mut head.headers);
+        if let Some((name, value)) = self.table.session_field(self.forward, address.endpoint(self.to.backend), &self.shared.sessions()) {
+            head.headers.append(name, value);
+        }
         head.version = Version::HTTP_11;
-        let incoming = body::any(With::new(body::any(incoming), address));
+        let incoming = body::any(With::new(incoming, (address, self.place)));
         let body = match deadline {
             Some(deadline) => body::any(Deadline::new(incoming, deadline)),
             None => incoming,
@@ -175,8 +191,8 @@ impl Exchange<'_> {
     }
 
     /// Joins the two connections after an upgrade; no timeout runs any longer ([TO-6]).
-    fn switch(&mut self, mut response: Response<Incoming>, address: Address) -> Response<AnyBody> {
-        let (Some(client), Some(protocol)) = (self.client.take(), self.upgrade.take()) else { return plain(StatusCode::BAD_GATEWAY) };
+    fn switch(self, mut response: Response<Incoming>, address: Address) -> Response<AnyBody> {
+        let (Some(client), Some(protocol)) = (self.client, self.upgrade) else { return plain(StatusCode::BAD_GATEWAY) };
         let backend = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         let accepted = head.headers.get(header::UPGRADE).cloned().unwrap_or(protocol);
@@ -184,10 +200,16 @@ impl Exchange<'_> {
         apply::response_headers(&self.forward.response, &mut head.headers);
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         head.headers.insert(header::UPGRADE, accepted);
+        let (connection, place) = (self.connection, self.place);
         tokio::spawn(async move {
-            let _address = address;
+            let _kept = (address, place);
             let (Ok(client), Ok(backend)) = tokio::join!(client, backend) else { return };
-            let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(backend)).await;
+            let (mut client, mut backend) = (TokioIo::new(client), TokioIo::new(backend));
+            // A tunnel counts as its connection does, and is cut when the time to drain is over.
+            tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut client, &mut backend) => {}
+                () = connection.is_cut() => {}
+            }
         });
         Response::from_parts(head, body::empty())
     }

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
+use super::head::hops;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -12,7 +14,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+const FORWARDED_PREFIX: &str = "x-forwarded-";
+const ENVOY_PREFIX: &str = "x-envoy-";
 
 /// The protocol of an upgrade that may pass: WebSocket only. An upgrade to HTTP/2 would be a tunnel past every rule
 /// ([R-F6]). All other fields of one hop are taken out by `apply::forward`.
@@ -48,19 +51,32 @@ fn names(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
     values.flat_map(|value| value.split(',')).filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
 }
 
-/// Says who asked for what; what the client says of itself is not believed ([R-F7]).
+/// What this gateway calls itself in `Via`.
+pub(super) const VIA: &str = "gatewright";
+
+/// Says who asked for what; what the client says of itself is not believed ([R-F7]). Of `Via` stays how often the request
+/// has come through here: loops end by that.
 pub(super) fn set_forwarded(headers: &mut HeaderMap, peer: IpAddr, scheme: &'static str, host: Option<&[u8]>) {
-    headers.remove(header::FORWARDED);
-    headers.remove(REAL_IP);
-    headers.remove(CLIENT_CERT);
+    let hops = hops(headers);
+    let is_claim = |name: &HeaderName| [FORWARDED_PREFIX, ENVOY_PREFIX].iter().any(|prefix| name.as_str().starts_with(prefix));
+    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
+    for name in claims.iter().chain(&[header::FORWARDED, REAL_IP, header::EXPECT]) {
+        headers.remove(name);
+    }
     if let Ok(peer) = HeaderValue::from_str(&peer.to_string()) {
         headers.insert(FORWARDED_FOR, peer);
     }
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    match host.map(HeaderValue::from_bytes) {
-        Some(Ok(host)) => headers.insert(FORWARDED_HOST, host),
-        _ => headers.remove(FORWARDED_HOST),
+    if let Some(Ok(host)) = host.map(HeaderValue::from_bytes) {
+        headers.insert(FORWARDED_HOST, host);
+    }
+    let via = match hops {
+        0 => Ok(HeaderValue::from_static("1.1 gatewright")),
+        _ => HeaderValue::from_str(&vec!["1.1 gatewright"; hops + 1].join(", ")),
     };
+    if let Ok(via) = via {
+        headers.insert(header::VIA, via);
+    }
 }
 
 #[cfg(test)]

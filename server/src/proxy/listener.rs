@@ -5,22 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use gatewright::table::PortProtocol;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::budget::Budgets;
-use super::connection::Incoming;
+use super::connection::{Incoming, Life};
+use super::limits::{Bounded, Limits, MAX_FIELDS, MAX_HEAD};
 use super::mirror::Mirrors;
 use super::upstream::Upstreams;
-use super::{Settings, Shared, udp};
+use super::{Settings, Shared, sessions, udp};
 use crate::publish::{PortKey, Published, Transport};
-
-/// How long a client may take for the header section ([R-S4]).
-pub(super) const HEADER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The local address of each open port.
 pub type Bound = BTreeMap<PortKey, SocketAddr>;
@@ -43,8 +41,12 @@ pub async fn serve(
         budgets: Budgets::new(),
         stop: stop.clone(),
         drain: settings.drain,
+        connections: Bounded::new(settings.limits.connections),
+        requests: Bounded::new(settings.limits.requests),
+        limits: settings.limits.clone(),
         udp_idle: settings.udp_idle,
         udp_flows: settings.udp_flows,
+        session_keys: settings.sessions.clone().unwrap_or_else(sessions::of_this_process),
     });
     let mut open: BTreeMap<PortKey, watch::Sender<bool>> = BTreeMap::new();
     let mut ports = JoinSet::new();
@@ -118,13 +120,11 @@ pub(super) async fn told(flag: &mut watch::Receiver<bool>) {
 
 /// Accepts connections of one port until it is closed or the server stops; then lets them end.
 async fn accept(shared: Arc<Shared>, key: Arc<PortKey>, socket: TcpListener, mut closed: watch::Receiver<bool>) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_headers(100);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(200).max_header_list_size(64 * 1024);
-    let http = Arc::new(builder);
-    let graceful = GracefulShutdown::new();
+    let http = Arc::new(http(&shared.limits));
     // Gone when the time to drain is over: that cuts what is still open.
     let (cut, _) = watch::channel(false);
+    // Each connection has a sender: there is nothing to receive when all have ended.
+    let (alive, mut ended) = mpsc::channel::<()>(1);
     let mut stop = shared.stop.clone();
     loop {
         let (stream, peer) = tokio::select! {
@@ -140,9 +140,15 @@ async fn accept(shared: Arc<Shared>, key: Arc<PortKey>, socket: TcpListener, mut
             () = told(&mut closed) => break,
             () = told(&mut stop) => break,
         };
+        let Some(token) = shared.connections.enter() else {
+            tracing::debug!(%peer, port = %key, "too many connections");
+            refuse(&shared, &key, &stream);
+            continue;
+        };
         let (shared, http, port) = (Arc::clone(&shared), Arc::clone(&http), Arc::clone(&key));
-        let incoming = Incoming { shared, http, port, peer, watcher: graceful.watcher() };
-        let mut cut = cut.subscribe();
+        let life = Life { _token: Arc::new(token), _alive: alive.clone(), cut: cut.subscribe() };
+        let mut cut = life.cut.clone();
+        let incoming = Incoming { shared, http, port, peer, closed: closed.clone(), life };
         tokio::spawn(async move {
             tokio::select! {
                 () = incoming.serve(stream) => {}
@@ -150,8 +156,29 @@ async fn accept(shared: Arc<Shared>, key: Arc<PortKey>, socket: TcpListener, mut
             }
         });
     }
-    drop(socket);
-    if tokio::time::timeout(shared.drain, graceful.shutdown()).await.is_err() {
+    drop((socket, alive));
+    if tokio::time::timeout(shared.drain, ended.recv()).await.is_err() {
         tracing::warn!(port = %key, "the time to drain is over: open connections are cut");
+    }
+}
+
+/// How HTTP is spoken to clients.
+fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head).max_headers(MAX_FIELDS).max_buf_size(MAX_HEAD);
+    // A client that does not answer a PING within a minute has gone.
+    let alive = std::time::Duration::from_secs(30);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(alive).keep_alive_timeout(alive);
+    builder.http2().max_concurrent_streams(100).max_header_list_size(MAX_HEAD as u32).initial_stream_window_size(64 * 1024);
+    builder.http2().initial_connection_window_size(1024 * 1024).max_send_buf_size(256 * 1024);
+    builder
+}
+
+/// Tells a client that there are too many, if that takes no time.
+fn refuse(shared: &Shared, key: &PortKey, stream: &TcpStream) {
+    let published = shared.current.load();
+    let port = published.ports.get(key).and_then(|port| published.table.port(*port));
+    if port.is_some_and(|port| port.protocol == PortProtocol::Http) {
+        let _ = stream.try_write(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     }
 }

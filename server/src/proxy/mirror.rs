@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use gatewright::Pick;
 use http::Request;
 use http::request::Parts;
@@ -11,11 +10,13 @@ use http_body_util::BodyExt as _;
 use tokio::sync::Semaphore;
 
 use super::Shared;
-use super::body::full;
+use super::body::AnyBody;
 use super::exchange::To;
 
 /// Copies on their way at most.
 const LIMIT: usize = 128;
+/// Octets that are read of an answer.
+const ANSWER: usize = 64 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Mirrors {
 }
 
 /// Sends a copy to a backend.
-pub(super) fn send(shared: &Arc<Shared>, to: &To<'_>, parts: &Parts, body: Bytes, pick: Pick) {
+pub(super) fn send(shared: &Arc<Shared>, to: &To<'_>, parts: &Parts, body: AnyBody, pick: Pick) {
     let backend = to.backend;
     let Ok(permit) = Arc::clone(&shared.mirrors.permits).try_acquire_owned() else {
         tracing::debug!(backend = %backend.object, "too many copies: this one is dropped");
@@ -40,14 +41,19 @@ pub(super) fn send(shared: &Arc<Shared>, to: &To<'_>, parts: &Parts, body: Bytes
     if matches!(&backend.endpoints, gatewright::table::Endpoints::Known(list) if list.is_empty()) {
         return;
     }
-    let (shared, address) = (Arc::clone(shared), shared.upstreams.address(backend, pick.0));
+    let (shared, address) = (Arc::clone(shared), shared.upstreams.address(backend, None, pick.0));
     let (backend, tls) = (backend.clone(), to.tls.clone());
-    let request = Request::from_parts(parts.clone(), full(body));
+    let request = Request::from_parts(parts.clone(), body);
     tokio::spawn(async move {
         let _permit = permit;
         let send = async {
             let response = shared.upstreams.send(&backend, tls.as_deref(), &address, request).await?;
-            response.into_body().collect().await?;
+            // Read as far as it keeps its connection usable, and looked at by nobody.
+            let (mut body, mut left) = (response.into_body(), ANSWER);
+            while let Some(frame) = body.frame().await.transpose()? {
+                let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, |data| data.len())) else { break };
+                left = rest;
+            }
             Ok::<(), super::BoxError>(())
         };
         if let Ok(Err(error)) = tokio::time::timeout(TIMEOUT, send).await {

@@ -6,11 +6,18 @@ mod body;
 mod budget;
 mod connection;
 mod exchange;
+mod guard;
+mod head;
 mod hop;
+mod incoming;
+mod interim;
+mod limits;
 mod listener;
 mod mirror;
 mod service;
+mod sessions;
 mod stream;
+mod tee;
 mod tls;
 mod udp;
 mod upstream;
@@ -18,16 +25,19 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use gatewright::session::{SessionKeys, Sessions};
 use tokio::sync::watch;
 
 use crate::publish::Published;
 
 pub use backend_tls::BackendsTls;
 pub use body::BoxError;
+pub use limits::Limits;
 pub use listener::{Bound, serve};
+pub use sessions::from_files as session_keys;
 
 /// What the proxy is told besides the manifests.
 #[derive(Clone, Debug)]
@@ -40,8 +50,12 @@ pub struct Settings {
     pub resolve: BTreeMap<String, Vec<SocketAddr>>,
     /// How long open requests may take to end after the server was told to.
     pub drain: Duration,
+    /// What clients may take.
+    pub limits: Limits,
     /// How long a UDP flow may be silent before it is forgotten.
     pub udp_idle: Duration,
+    /// What seals the tokens of sessions; without it, keys of this process.
+    pub sessions: Option<SessionKeys>,
     /// UDP flows of a port at most: each has a socket of its own. Datagrams of others are dropped.
     pub udp_flows: usize,
 }
@@ -53,7 +67,9 @@ impl Default for Settings {
             port_map: BTreeMap::new(),
             resolve: BTreeMap::new(),
             drain: Duration::from_secs(30),
+            limits: Limits::default(),
             udp_idle: Duration::from_secs(60),
+            sessions: None,
             udp_flows: 4096,
         }
     }
@@ -68,6 +84,18 @@ struct Shared {
     budgets: budget::Budgets,
     stop: watch::Receiver<bool>,
     drain: Duration,
+    limits: Limits,
+    connections: Arc<limits::Bounded>,
+    requests: Arc<limits::Bounded>,
     udp_idle: Duration,
     udp_flows: usize,
+    session_keys: SessionKeys,
+}
+
+impl Shared {
+    /// Keys and time, by which tokens of sessions are opened and sealed.
+    fn sessions(&self) -> Sessions<'_> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Sessions { keys: &self.session_keys, now }
+    }
 }

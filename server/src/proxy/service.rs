@@ -2,21 +2,59 @@
 
 use std::sync::Arc;
 
+use gatewright::decision::Reason;
 use gatewright::table::Backend;
 use gatewright::{Decision, Pick, apply};
-use http::{HeaderMap, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
 use super::body::{self, AnyBody};
-use super::connection::Connection;
+use super::connection::{Connection, Open};
 use super::exchange::{Exchange, To};
-use super::{Shared, hop};
+use super::guard::Answering;
+use super::incoming::Fault;
+use super::limits::Token;
+use super::{Shared, head, hop};
+
+/// A request's place among those of its connection and among all.
+pub(super) type Place = (Open, Token);
 
 /// Answers one request; never fails.
 pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<AnyBody> {
+    let (parts, incoming) = request.into_parts();
+    let (is_http1, limits) = (parts.version <= Version::HTTP_11, &shared.limits);
+    // The reader of the connection waits for the answer behind the head of an upgrade.
+    let asks_upgrade = is_http1 && incoming.is_end_stream() && parts.headers.contains_key(header::UPGRADE);
+    let mut answering = asks_upgrade.then(|| Answering::new(&connection.gate));
+    let (open, is_last) = connection.begin(limits.requests_per_connection);
+    let mut response = match (shared.requests.enter(), head::check(&parts, &incoming, limits)) {
+        (None, _) => plain_with(StatusCode::SERVICE_UNAVAILABLE, header::RETRY_AFTER, "1"),
+        (_, Err(status)) => plain_with(status, header::CONNECTION, "close"),
+        (Some(token), Ok(())) => carry_out(&shared, &connection, parts, incoming, (open, token)).await,
+    };
+    if is_http1 && is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    } else if !is_http1 {
+        response.headers_mut().remove(header::CONNECTION);
+    }
+    if let Some(answering) = &mut answering {
+        answering.switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    }
+    response
+}
+
+/// Asks the table about a request that is within bounds, and carries out its decision. `place` is kept until the response
+/// has been sent.
+async fn carry_out(
+    shared: &Arc<Shared>,
+    connection: &Arc<Connection>,
+    mut parts: Parts,
+    incoming: Incoming,
+    place: Place,
+) -> Response<AnyBody> {
     let started = Instant::now();
-    let (mut parts, incoming) = request.into_parts();
     let host = parts
         .uri
         .authority()
@@ -36,18 +74,40 @@ pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, req
     let table = &published.table;
     // The client's side of an upgrade is kept out of the way of the borrowed parts.
     let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
-    let decision = table.decide(&gatewright::Request::from_http(&parts, arrival), pick);
+    let decision = table.decide_with_sessions(&gatewright::Request::from_http(&parts, arrival), pick, &shared.sessions());
     let response = match &decision {
         decision if is_guarded(decision) => plain(StatusCode::INTERNAL_SERVER_ERROR),
-        Decision::Respond(respond) => with_head(apply::respond(respond)),
+        Decision::Respond(respond) => {
+            let mut response = with_head(apply::respond(respond));
+            // Whoever sends what has two readings may have sent more behind it.
+            if matches!(respond.reason, Reason::Refused(_)) {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
         Decision::Redirect(redirect) => with_head(apply::redirect(redirect)),
         Decision::Forward(forward) => match table.backend(forward.backend) {
             Some(backend) => {
                 let tls = |backend: &Backend| published.backends_tls.get(table, backend.id, forward.matched.parent);
                 let to = |backend| To { backend, tls: tls(backend) };
                 let mirrors = forward.mirrors.iter().filter_map(|id| table.backend(id)).map(to).collect::<Vec<_>>();
-                let exchange = Exchange { shared: &shared, forward, to: to(backend), parts: &parts, pick, started, upgrade, client };
-                exchange.run(any_incoming(incoming), &mirrors).await
+                let (connection, fault) = (Arc::clone(connection), Fault::default());
+                let incoming = body::from_client(incoming, &shared.limits, &fault);
+                let exchange = Exchange {
+                    table,
+                    shared,
+                    forward,
+                    to: to(backend),
+                    parts: &parts,
+                    pick,
+                    started,
+                    upgrade,
+                    client,
+                    connection,
+                    place,
+                    fault,
+                };
+                exchange.run(incoming, &mirrors).await
             }
             None => plain(StatusCode::INTERNAL_SERVER_ERROR),
         },
@@ -76,8 +136,10 @@ pub(super) fn random() -> u64 {
     RandomState::new().hash_one(0_u64)
 }
 
-fn any_incoming(incoming: Incoming) -> AnyBody {
-    body::any(incoming)
+fn plain_with(status: StatusCode, name: HeaderName, value: &'static str) -> Response<AnyBody> {
+    let mut response = plain(status);
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
 }
 
 pub(super) fn plain(status: StatusCode) -> Response<AnyBody> {

@@ -110,7 +110,7 @@ impl Port {
             ConnectionDecision::Forward(forward) => {
                 let decision = published.table.connection_report(&decision);
                 tracing::info!(target: "access", peer = %client, port = %self.key, %decision);
-                Some(self.shared.upstreams.address(published.table.backend(forward.backend)?, pick.derive(0).0))
+                Some(self.shared.upstreams.address(published.table.backend(forward.backend)?, None, pick.derive(0).0))
             }
             _ => {
                 tracing::debug!(peer = %client, port = %self.key, ?decision, "a datagram is dropped");

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatewright::table::{Backend, BackendProtocol, Endpoints};
+use gatewright::table::{Backend, BackendProtocol, Endpoint, Endpoints};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
@@ -31,7 +31,19 @@ type Http2Slot = Arc<Mutex<Option<http2::SendRequest<AnyBody>>>>;
 #[derive(Debug)]
 pub(super) struct Address {
     text: String,
+    /// Its place among the endpoints that the table knows of the backend.
+    place: Option<usize>,
     _busy: Option<Busy>,
+}
+
+impl Address {
+    /// The endpoint of the backend that this is.
+    pub(super) fn endpoint<'b>(&self, backend: &'b Backend) -> Option<&'b Endpoint> {
+        match &backend.endpoints {
+            Endpoints::Known(list) => list.get(self.place?),
+            _ => None,
+        }
+    }
 }
 
 impl Deref for Address {
@@ -74,24 +86,34 @@ impl Upstreams {
         Self { resolve, in_flight: InFlight::default(), http1, http2: Http2Pool::default() }
     }
 
-    /// Where to send a request: as told on the command line, one of the ready endpoints, or the DNS name.
-    pub(super) fn address(&self, backend: &Backend, pick: u64) -> Address {
+    /// Where to send a request: as told on the command line, to the endpoint of its session, to one of the ready
+    /// endpoints, or to the DNS name.
+    pub(super) fn address(&self, backend: &Backend, session: Option<&Endpoint>, pick: u64) -> Address {
         let object = &backend.object;
-        let told = self.resolve.get(&format!("{}/{}:{}", object.namespace, object.name, backend.port));
-        let chosen = match (told.filter(|told| !told.is_empty()), &backend.endpoints) {
-            (Some(told), _) => self.in_flight.choose(told.len(), |n| told[n], pick),
-            (None, Endpoints::Known(list)) => self.in_flight.choose(list.len(), |n| SocketAddr::new(list[n].address, list[n].port), pick),
-            _ => None,
-        };
-        let (text, busy) = match (chosen, &backend.endpoints) {
-            (Some((endpoint, busy)), _) => (endpoint.to_string(), busy),
-            (None, Endpoints::External(host)) => (format!("{host}:{}", backend.port), None),
-            (None, _) => {
-                let zone = if &*object.kind == "ServiceImport" { "clusterset" } else { "cluster" };
-                (format!("{}.{}.svc.{zone}.local:{}", object.name, object.namespace, backend.port), None)
+        if !self.resolve.is_empty()
+            && let Some(told) = self.resolve.get(&format!("{}/{}:{}", object.namespace, object.name, backend.port))
+            && let Some((_, endpoint, busy)) = self.in_flight.choose(told.len(), |n| told[n], pick)
+        {
+            return Address { text: endpoint.to_string(), place: None, _busy: busy };
+        }
+        let text = match &backend.endpoints {
+            Endpoints::Known(list) => {
+                let at = |n: usize| SocketAddr::new(list[n].address, list[n].port);
+                let pinned = session.and_then(|session| list.iter().position(|endpoint| endpoint == session));
+                let chosen = match pinned {
+                    Some(n) => Some((n, at(n), Some(self.in_flight.count(at(n))))),
+                    None => self.in_flight.choose(list.len(), at, pick),
+                };
+                if let Some((place, endpoint, busy)) = chosen {
+                    return Address { text: endpoint.to_string(), place: Some(place), _busy: busy };
+                }
+                // A decision for a backend without endpoints is none to forward ([B-8]).
+                dns_name(backend)
             }
+            Endpoints::External(host) => format!("{host}:{}", backend.port),
+            _ => dns_name(backend),
         };
-        Address { text, _busy: busy }
+        Address { text, place: None, _busy: None }
     }
 
     /// Sends a request. `request` has its target in origin form and `authority` as its Host; `tls` is how the backend is to
@@ -134,6 +156,13 @@ impl Upstreams {
             }
         }
     }
+}
+
+/// The name of a Service, or of an imported one, in the DNS of a cluster.
+fn dns_name(backend: &Backend) -> String {
+    let object = &backend.object;
+    let zone = if &*object.kind == "ServiceImport" { "clusterset" } else { "cluster" };
+    format!("{}.{}.svc.{zone}.local:{}", object.name, object.namespace, backend.port)
 }
 
 /// HTTP/2 connections by address.

@@ -3,7 +3,9 @@
 
 pub mod backends;
 pub mod pki;
+pub mod recorded;
 pub mod retry;
+pub mod scripted;
 pub mod tls;
 
 use std::collections::BTreeMap;
@@ -221,6 +223,11 @@ where
         sender.send_request(request).await
     };
     Answer::read(response.map_err(|e| text(&e))?).await
+}
+
+/// Runs a test to its end.
+pub fn run<F: Future>(test: F) -> F::Output {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
 }
 
 /// Header fields of an echo.

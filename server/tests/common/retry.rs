@@ -74,7 +74,8 @@ impl Retried {
         }
         let host = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host")).map(|(_, host)| host.clone()).unwrap_or_default();
         let (namespace, pod) = (name.namespace, name.service);
-        let echo = Echo { namespace, pod, method, host, path: target, proto: "HTTP/1.1".to_owned(), headers, body: 0 };
+        let echo =
+            Echo { namespace, pod, method, host, path: target, proto: "HTTP/1.1".to_owned(), headers, body: 0, trailers: Vec::new() };
         let body = serde_json::to_string(&echo).ok()?;
         let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
         stream.write_all(response.as_bytes()).await.ok()

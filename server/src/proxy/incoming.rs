@@ -1,0 +1,85 @@
+//! The body of a client's request: bounded in size and in the pauses it may make, without its trailers.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::body::BoxError;
+use super::limits::Limits;
+
+/// Why a client's body has not come to its end, as the status for the client: its fault is not the backend's.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fault(Arc<AtomicU16>);
+
+impl Fault {
+    pub(super) fn status(&self) -> Option<StatusCode> {
+        StatusCode::from_u16(self.0.load(Ordering::Relaxed)).ok()
+    }
+
+    fn is(&self, status: StatusCode) -> BoxError {
+        self.0.store(status.as_u16(), Ordering::Relaxed);
+        status.canonical_reason().unwrap_or_default().into()
+    }
+}
+
+/// A body on its way from the client.
+pub(super) struct FromClient {
+    body: Incoming,
+    fault: Fault,
+    idle: Duration,
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Octets that may still come.
+    left: u64,
+}
+
+impl FromClient {
+    pub(super) fn new(body: Incoming, limits: &Limits, fault: Fault) -> Self {
+        Self { body, fault, idle: limits.body_idle, pause: None, left: limits.body.unwrap_or(u64::MAX) }
+    }
+}
+
+impl Body for FromClient {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        loop {
+            let frame = match Pin::new(&mut this.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(this.fault.is(StatusCode::BAD_REQUEST)))),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    let pause = this.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.idle)));
+                    let is_over = pause.as_mut().poll(context).is_ready();
+                    return if is_over { Poll::Ready(Some(Err(this.fault.is(StatusCode::REQUEST_TIMEOUT)))) } else { Poll::Pending };
+                }
+            };
+            this.pause = None;
+            // Trailers end here: a backend might take them for header fields ([R-F8]).
+            let Ok(data) = frame.into_data() else { continue };
+            let Some(left) = this.left.checked_sub(data.len() as u64) else {
+                return Poll::Ready(Some(Err(this.fault.is(StatusCode::PAYLOAD_TOO_LARGE))));
+            };
+            this.left = left;
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
