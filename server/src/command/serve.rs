@@ -37,6 +37,12 @@ pub(super) struct Arguments {
     /// How long a UDP flow may be silent before it is forgotten, in seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     udp_idle_timeout: u64,
+    /// How long a TCP stream or a WebSocket may be without an octet before it ends, in seconds.
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    stream_idle_timeout: u64,
+    /// Let another process listen on the same TCP ports (SO_REUSEPORT): start the new one, then stop the old one.
+    #[arg(long)]
+    share_ports: bool,
     /// A file of 32 random octets that seals the tokens of sessions; every instance of a gateway needs the same one.
     /// Given several times, the first seals and all open. Without it, sessions end with the process.
     #[arg(long = "session-key", value_name = "FILE")]
@@ -75,6 +81,8 @@ impl Arguments {
         Ok(Settings {
             limits,
             sessions: proxy::session_keys(&self.session_keys)?,
+            share_ports: self.share_ports,
+            stream_idle: Duration::from_secs(self.stream_idle_timeout),
             bind: self.bind,
             port_map: self.port_map.iter().copied().collect(),
             resolve,

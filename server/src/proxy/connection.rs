@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use gatewright::connection::{ConnectionTls, ForwardConnection};
 use gatewright::decision::Parent;
@@ -29,6 +30,9 @@ use super::{Shared, service, stream};
 use crate::certificates::{ListenerName, Validation};
 use crate::publish::{PortKey, Published};
 
+/// How long an idle connection of HTTP/1 is kept for a request that may be on its way, when it should end.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// What is known of a connection for all of its requests.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -42,6 +46,10 @@ pub(super) struct Connection {
     pub(super) gate: Arc<Gate>,
     /// Its place among all connections, and what says that it is still there or must end now.
     life: Life,
+    /// Whether it speaks HTTP/2.
+    is_http2: AtomicBool,
+    /// Whether no more requests should come.
+    is_ending: AtomicBool,
     /// Requests that have come.
     requests: AtomicUsize,
     /// Requests that are not done with.
@@ -57,11 +65,12 @@ pub(super) struct Handshake {
 }
 
 impl Connection {
-    /// A request begins; true for the last one that this connection may have.
-    pub(super) fn begin(self: &Arc<Self>, most: usize) -> (Open, bool) {
+    /// A request begins; true for one that should be the last of this connection.
+    pub(super) fn begin(self: &Arc<Self>, is_http2: bool, most: usize) -> (Open, bool) {
         self.open.fetch_add(1, Ordering::Relaxed);
+        self.is_http2.store(is_http2, Ordering::Relaxed);
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        (Open(Arc::clone(self)), number >= most)
+        (Open(Arc::clone(self)), number >= most || self.is_ending.load(Ordering::Relaxed))
     }
 
     /// Waits until the connection must end, whatever it carries.
@@ -142,7 +151,7 @@ impl Incoming {
 
     async fn carry_out(self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let deadline = Instant::now() + self.shared.limits.head;
+        let (deadline, idle) = (Instant::now() + self.shared.limits.head, self.shared.stream_idle);
         let hello = match self.protocol() {
             Some(PortProtocol::Tls) => Some(timeout_at(deadline, Hello::read(&mut stream)).await??),
             _ => None,
@@ -175,16 +184,16 @@ impl Incoming {
                 match (forward.tls, hello, forward.matched.parent) {
                     (ConnectionTls::None, None, _) => {
                         drop(published);
-                        stream::join(stream, &[], &address, tls.as_deref()).await
+                        stream::join(stream, &[], &address, tls.as_deref(), idle).await
                     }
                     (ConnectionTls::Passthrough, Some(hello), _) => {
                         drop(published);
-                        stream::join(stream, &hello.into_octets(), &address, None).await
+                        stream::join(stream, &hello.into_octets(), &address, None, idle).await
                     }
                     (ConnectionTls::Terminate, Some(hello), Parent::Listener(id)) => {
                         let (stream, _) = timeout_at(deadline, decrypt(&published, id, hello, stream)).await??;
                         drop(published);
-                        stream::join(stream, &[], &address, tls.as_deref()).await
+                        stream::join(stream, &[], &address, tls.as_deref(), idle).await
                     }
                     _ => Ok(()),
                 }
@@ -221,23 +230,33 @@ impl Incoming {
     {
         let gate = Arc::<Gate>::default();
         let stream = TokioIo::new(Guarded::new(stream, Arc::clone(&gate)));
-        let (requests, open) = Default::default();
-        let connection = Arc::new(Connection { port: self.port, peer: self.peer, tls, gate, life: self.life, requests, open });
+        let (is_http2, is_ending, requests, open) = Default::default();
+        let connection =
+            Arc::new(Connection { port: self.port, peer: self.peer, tls, gate, life: self.life, is_http2, is_ending, requests, open });
         let (shared, of_requests) = (Arc::clone(&self.shared), Arc::clone(&connection));
         let service = hyper::service::service_fn(move |request| {
             let (shared, connection) = (Arc::clone(&shared), Arc::clone(&of_requests));
-            async move { Ok::<_, std::convert::Infallible>(service::answer(shared, connection, request).await) }
+            async move { Ok::<_, std::convert::Infallible>(service::contained(service::answer(shared, connection, request)).await) }
         });
         let mut requests = pin!(self.http.serve_connection_with_upgrades(stream, service).into_owned());
         let (mut closed, mut stop) = (self.closed, self.shared.stop.clone());
-        let is_last = tokio::select! {
+        let has_begun = tokio::select! {
             ended = &mut requests => return ended.map_err(io::Error::other),
             begun = connection.is_done(&self.shared) => begun,
             () = told(&mut closed) => true,
             () = told(&mut stop) => true,
         };
-        if !is_last {
+        if !has_begun {
             return Err(io::ErrorKind::TimedOut.into());
+        }
+        connection.is_ending.store(true, Ordering::Relaxed);
+        // HTTP/2 says which was the last request. A client of HTTP/1 may have sent one by now: it is answered, with the word
+        // that it was the last.
+        if !connection.is_http2.load(Ordering::Relaxed) {
+            tokio::select! {
+                ended = &mut requests => return ended.map_err(io::Error::other),
+                () = tokio::time::sleep(LINGER.min(self.shared.drain / 2)) => {}
+            }
         }
         requests.as_mut().graceful_shutdown();
         requests.await.map_err(io::Error::other)

@@ -20,7 +20,7 @@ use super::incoming::Fault;
 use super::interim::Interim;
 use super::service::{Place, plain, with_head};
 use super::upstream::Address;
-use super::{Shared, hop, mirror};
+use super::{Shared, hop, mirror, stream};
 
 /// What came of an attempt.
 enum Failure {
@@ -200,14 +200,13 @@ impl Exchange<'_> {
         apply::response_headers(&self.forward.response, &mut head.headers);
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         head.headers.insert(header::UPGRADE, accepted);
-        let (connection, place) = (self.connection, self.place);
+        let (connection, place, idle) = (self.connection, self.place, self.shared.stream_idle);
         tokio::spawn(async move {
             let _kept = (address, place);
             let (Ok(client), Ok(backend)) = tokio::join!(client, backend) else { return };
-            let (mut client, mut backend) = (TokioIo::new(client), TokioIo::new(backend));
             // A tunnel counts as its connection does, and is cut when the time to drain is over.
             tokio::select! {
-                _ = tokio::io::copy_bidirectional(&mut client, &mut backend) => {}
+                _ = stream::copy(TokioIo::new(client), TokioIo::new(backend), idle) => {}
                 () = connection.is_cut() => {}
             }
         });

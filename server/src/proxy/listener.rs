@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use gatewright::table::PortProtocol;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -44,6 +44,7 @@ pub async fn serve(
         connections: Bounded::new(settings.limits.connections),
         requests: Bounded::new(settings.limits.requests),
         limits: settings.limits.clone(),
+        stream_idle: settings.stream_idle,
         udp_idle: settings.udp_idle,
         udp_flows: settings.udp_flows,
         session_keys: settings.sessions.clone().unwrap_or_else(sessions::of_this_process),
@@ -69,7 +70,7 @@ pub async fn serve(
                 continue;
             }
             let address = SocketAddr::new(settings.bind, settings.port_map.get(&key.port).copied().unwrap_or(key.port));
-            match open_socket(key.transport, address).await {
+            match open_socket(key.transport, address, settings.share_ports).await {
                 Ok((local, socket)) => {
                     tracing::info!(port = %key, %local, "listening");
                     bound.send_modify(|bound| {
@@ -94,16 +95,26 @@ pub async fn serve(
     while ports.join_next().await.is_some() {}
 }
 
+/// Connections that wait to be accepted at most.
+const BACKLOG: u32 = 4096;
+
 /// The socket of a port.
 enum Socket {
     Tcp(TcpListener),
     Udp(UdpSocket),
 }
 
-async fn open_socket(transport: Transport, address: SocketAddr) -> std::io::Result<(SocketAddr, Socket)> {
+async fn open_socket(transport: Transport, address: SocketAddr, share: bool) -> std::io::Result<(SocketAddr, Socket)> {
     Ok(match transport {
         Transport::Tcp => {
-            let socket = TcpListener::bind(address).await?;
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            // A port that has just been closed can be opened again.
+            #[cfg(unix)]
+            socket.set_reuseaddr(true)?;
+            #[cfg(unix)]
+            socket.set_reuseport(share)?;
+            socket.bind(address)?;
+            let socket = socket.listen(BACKLOG)?;
             (socket.local_addr()?, Socket::Tcp(socket))
         }
         Transport::Udp => {
@@ -126,19 +137,28 @@ async fn accept(shared: Arc<Shared>, key: Arc<PortKey>, socket: TcpListener, mut
     // Each connection has a sender: there is nothing to receive when all have ended.
     let (alive, mut ended) = mpsc::channel::<()>(1);
     let mut stop = shared.stop.clone();
+    let mut is_open = true;
     loop {
-        let (stream, peer) = tokio::select! {
-            accepted = socket.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors: others will be freed.
-                    tracing::warn!(%error, "cannot accept");
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                    continue;
-                }
-            },
-            () = told(&mut closed) => break,
-            () = told(&mut stop) => break,
+        let accepted = tokio::select! {
+            biased;
+            () = told(&mut closed), if is_open => None,
+            () = told(&mut stop), if is_open => None,
+            accepted = socket.accept() => Some(accepted),
+            // Whoever has connected already is served: a socket that is closed would reset them.
+            () = std::future::ready(()), if !is_open => break,
+        };
+        let (stream, peer) = match accepted {
+            None => {
+                is_open = false;
+                continue;
+            }
+            Some(Ok(accepted)) => accepted,
+            Some(Err(error)) => {
+                // Out of file descriptors: others will be freed.
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                continue;
+            }
         };
         let Some(token) = shared.connections.enter() else {
             tracing::debug!(%peer, port = %key, "too many connections");

@@ -44,6 +44,10 @@ pub use sessions::from_files as session_keys;
 pub struct Settings {
     /// Address to listen on.
     pub bind: IpAddr,
+    /// Whether another process may listen on the same TCP ports, so that it can take over without a gap.
+    pub share_ports: bool,
+    /// How long a stream or a tunnel may be without an octet before it ends.
+    pub stream_idle: Duration,
     /// Ports of Gateways that are served on another local port; 0 is any free one.
     pub port_map: BTreeMap<u16, u16>,
     /// Addresses of backends, by `namespace/service:port`; they come before all others.
@@ -64,6 +68,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bind: IpAddr::from([127, 0, 0, 1]),
+            share_ports: false,
+            stream_idle: Duration::from_secs(3600),
             port_map: BTreeMap::new(),
             resolve: BTreeMap::new(),
             drain: Duration::from_secs(30),
@@ -87,6 +93,7 @@ struct Shared {
     limits: Limits,
     connections: Arc<limits::Bounded>,
     requests: Arc<limits::Bounded>,
+    stream_idle: Duration,
     udp_idle: Duration,
     udp_flows: usize,
     session_keys: SessionKeys,

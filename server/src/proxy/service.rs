@@ -1,6 +1,9 @@
 //! One request: ask the table, carry out the decision.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use gatewright::decision::Reason;
 use gatewright::table::Backend;
@@ -28,7 +31,7 @@ pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, req
     // The reader of the connection waits for the answer behind the head of an upgrade.
     let asks_upgrade = is_http1 && incoming.is_end_stream() && parts.headers.contains_key(header::UPGRADE);
     let mut answering = asks_upgrade.then(|| Answering::new(&connection.gate));
-    let (open, is_last) = connection.begin(limits.requests_per_connection);
+    let (open, is_last) = connection.begin(!is_http1, limits.requests_per_connection);
     let mut response = match (shared.requests.enter(), head::check(&parts, &incoming, limits)) {
         (None, _) => plain_with(StatusCode::SERVICE_UNAVAILABLE, header::RETRY_AFTER, "1"),
         (_, Err(status)) => plain_with(status, header::CONNECTION, "close"),
@@ -43,6 +46,16 @@ pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, req
         answering.switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     }
     response
+}
+
+/// A fault of this program ends the request that has met it, and no other of its connection ([R-S9]).
+pub(super) async fn contained(answer: impl Future<Output = Response<AnyBody>>) -> Response<AnyBody> {
+    let mut answer = pin!(answer);
+    let poll = |context: &mut Context<'_>| {
+        let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| Poll::Ready(plain(StatusCode::INTERNAL_SERVER_ERROR)))
+    };
+    std::future::poll_fn(poll).await
 }
 
 /// Asks the table about a request that is within bounds, and carries out its decision. `place` is kept until the response
@@ -151,4 +164,18 @@ pub(super) fn with_head((status, headers): (StatusCode, HeaderMap)) -> Response<
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let answer = contained(async {
+            tokio::task::yield_now().await;
+            panic!("planted");
+        });
+        assert_eq!(answer.await.status(), 500);
+    }
 }

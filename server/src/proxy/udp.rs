@@ -25,8 +25,10 @@ const LARGEST: usize = 65_535;
 /// How often the log tells of flows that find no place.
 const TELL: Duration = Duration::from_secs(10);
 
-/// Takes the datagrams of one port until it is closed or the server stops. Flows do not end by themselves, so nobody waits
-/// for that.
+/// How long backends have for answers when no more datagrams are taken: flows do not end by themselves.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Takes the datagrams of one port until it is closed or the server stops.
 pub(super) async fn serve(shared: Arc<Shared>, key: Arc<PortKey>, socket: UdpSocket, mut closed: watch::Receiver<bool>) {
     let mut stop = shared.stop.clone();
     let mut port = Port {
@@ -57,6 +59,9 @@ pub(super) async fn serve(shared: Arc<Shared>, key: Arc<PortKey>, socket: UdpSoc
             () = told(&mut stop) => break,
         }
     }
+    // What backends were asked is answered still.
+    let answers = async { while port.tasks.join_next().await.is_some() {} };
+    let _ = timeout(LINGER.min(port.shared.drain), answers).await;
 }
 
 /// A port and its flows.

@@ -2,7 +2,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 pub mod backends;
+pub mod load;
 pub mod pki;
+pub mod program;
 pub mod recorded;
 pub mod retry;
 pub mod scripted;
