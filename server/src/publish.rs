@@ -97,6 +97,11 @@ impl Publisher {
         self.changed.subscribe()
     }
 
+    /// Whether the last snapshot, taken or not, had this hash.
+    pub fn has_seen(&self, hash: u64) -> bool {
+        self.hash == Some(hash)
+    }
+
     /// Publishes a snapshot; `None` if it is the one before. What the specification has an answer for (an
     /// invalid rule, a missing Service) is published with that answer. What looks like a half-written file
     /// is not: text that cannot be read, a missing path, no Gateway at all. Then the last good table stays.

@@ -8,6 +8,15 @@ use gatewright::load::{self, Loaded, Loader};
 use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
+/// The manifests of one moment, as they stand in files.
+#[derive(Debug)]
+pub struct Files {
+    contents: Vec<(PathBuf, Vec<u8>)>,
+    errors: Vec<load::IoError>,
+    /// Hash of names and contents: equal hashes need no new table.
+    pub hash: u64,
+}
+
 /// The manifests of one moment.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -19,16 +28,26 @@ pub struct Snapshot {
     pub hash: u64,
 }
 
+impl Files {
+    /// Makes sense of them. Costs far more than reading them.
+    pub fn load(self) -> Snapshot {
+        let mut loader = Loader::new();
+        for (path, bytes) in &self.contents {
+            loader.add_bytes(&path.to_string_lossy(), bytes);
+        }
+        Snapshot { loaded: loader.finish(), errors: self.errors, hash: self.hash }
+    }
+}
+
 /// Reads all manifests.
-pub fn read(paths: &[PathBuf]) -> Snapshot {
+pub fn read(paths: &[PathBuf]) -> Files {
     let (files, mut errors) = load::files(paths);
-    let mut loader = Loader::new();
-    let mut hasher = DefaultHasher::new();
+    let (mut contents, mut hasher) = (Vec::new(), DefaultHasher::new());
     for path in files {
         match read_file(&path) {
             Ok(bytes) => {
                 (&path, &bytes).hash(&mut hasher);
-                loader.add_bytes(&path.to_string_lossy(), &bytes);
+                contents.push((path, bytes));
             }
             Err(error) => errors.push(load::IoError { path, error }),
         }
@@ -36,19 +55,19 @@ pub fn read(paths: &[PathBuf]) -> Snapshot {
     for error in &errors {
         error.to_string().hash(&mut hasher);
     }
-    Snapshot { loaded: loader.finish(), errors, hash: hasher.finish() }
+    Files { contents, errors, hash: hasher.finish() }
 }
 
 /// Reads all manifests until two readings agree: a file that is just being written is read again.
-pub async fn read_settled(paths: &[PathBuf]) -> Snapshot {
-    let mut snapshot = read(paths);
+pub async fn read_settled(paths: &[PathBuf]) -> Files {
+    let mut files = read(paths);
     loop {
         tokio::time::sleep(SETTLE).await;
         let again = read(paths);
-        if again.hash == snapshot.hash {
+        if again.hash == files.hash {
             return again;
         }
-        snapshot = again;
+        files = again;
     }
 }
 

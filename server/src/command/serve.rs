@@ -112,7 +112,7 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
     let mut publisher = Publisher::new(arguments.compile.options(), arguments.gateway.clone());
     // Watch before reading: a change in between is seen.
     let (mut changes, _watcher) = source::watch(&arguments.manifests);
-    match publisher.publish(source::read(&arguments.manifests)) {
+    match publisher.publish(source::read(&arguments.manifests).load()) {
         Ok(diagnostics) => publish::log(&diagnostics.unwrap_or_default()),
         Err(rejected) => {
             publish::log(&rejected.diagnostics);
@@ -132,8 +132,10 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
         tokio::select! {
             changed = changes.recv() => match changed {
                 Some(()) if arguments.manifests.iter().all(|path| path.as_os_str() != "-") => {
-                    let snapshot = source::read_settled(&arguments.manifests).await;
-                    reload(&mut publisher, snapshot);
+                    let files = source::read_settled(&arguments.manifests).await;
+                    if !publisher.has_seen(files.hash) {
+                        reload(&mut publisher, files.load());
+                    }
                 }
                 _ => {}
             },
