@@ -44,7 +44,7 @@ pub fn is_ok(answer: &Answer) -> Result<(), String> {
 
 /// A client that is told that its request was not taken asks again: nothing is lost by that.
 enum Asked {
-    Answered(Answer),
+    Answered(Box<Answer>),
     NotTaken,
     Failed(String),
 }
@@ -80,7 +80,7 @@ impl Sender {
             },
         };
         match sent {
-            Ok(response) => Answer::read(response).await.map_or_else(Asked::Failed, Asked::Answered),
+            Ok(response) => Answer::read(response).await.map_or_else(Asked::Failed, |answer| Asked::Answered(Box::new(answer))),
             // Never sent, or behind the last request that GOAWAY names.
             Err(error) if error.is_canceled() || is_refused(&error) => Asked::NotTaken,
             Err(error) => Asked::Failed(format!("{error:?}")),
