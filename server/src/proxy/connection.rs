@@ -21,9 +21,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::backend_tls::Speaker;
-use super::guard::{Gate, Guarded};
 use super::limits::Token;
 use super::listener::told;
+use super::strict::{Gate, Strict};
 use super::tls::Hello;
 use super::upstream::Address;
 use super::{Shared, service, stream};
@@ -229,7 +229,7 @@ impl Incoming {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let gate = Arc::<Gate>::default();
-        let stream = TokioIo::new(Guarded::new(stream, Arc::clone(&gate)));
+        let stream = TokioIo::new(Strict::new(stream, Arc::clone(&gate)));
         let (is_http2, is_ending, requests, open) = Default::default();
         let connection =
             Arc::new(Connection { port: self.port, peer: self.peer, tls, gate, life: self.life, is_http2, is_ending, requests, open });

@@ -6,7 +6,7 @@ mod body;
 mod budget;
 mod connection;
 mod exchange;
-mod guard;
+
 mod head;
 mod hop;
 mod incoming;
@@ -17,6 +17,7 @@ mod mirror;
 mod service;
 mod sessions;
 mod stream;
+mod strict;
 mod tee;
 mod tls;
 mod udp;

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use super::body::{self, AnyBody};
 use super::connection::{Connection, Open};
 use super::exchange::{Exchange, To};
-use super::guard::Answering;
 use super::incoming::Fault;
 use super::limits::Token;
+use super::strict::Answering;
 use super::{Shared, head, hop};
 
 /// A request's place among those of its connection and among all.

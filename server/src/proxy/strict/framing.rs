@@ -48,7 +48,7 @@ struct Head {
 
 /// Follows the requests of one connection.
 #[derive(Debug)]
-pub(super) struct Strict {
+pub(super) struct Framing {
     at: At,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
@@ -67,7 +67,7 @@ const MAX_EMPTY: u8 = 2;
 /// Octets of chunk extensions in a body ([R-S3]).
 const MAX_EXTENSIONS: usize = 4 * 1024;
 
-impl Strict {
+impl Framing {
     pub(super) fn new() -> Self {
         Self { at: At::Start { empty: 0 }, line: Vec::new(), head: Head::default(), extensions: 0 }
     }
@@ -235,9 +235,9 @@ mod tests {
 
     /// What comes of a stream that is cut at these places: how much passes, and how it ends.
     fn scan(octets: &[u8], cuts: &[usize]) -> (usize, Scan) {
-        let (mut strict, mut passed, mut from) = (Strict::new(), 0, 0);
+        let (mut framing, mut passed, mut from) = (Framing::new(), 0, 0);
         for to in cuts.iter().copied().chain([octets.len()]) {
-            match strict.scan(&octets[from..to]) {
+            match framing.scan(&octets[from..to]) {
                 Scan::Pass => passed += to - from,
                 Scan::Hold(n) => return (passed + n, Scan::Hold(0)),
                 Scan::BadHead(n) => return (passed + n, Scan::BadHead(0)),

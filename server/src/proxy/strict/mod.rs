@@ -7,8 +7,8 @@
 //!
 //! After the head of a request that asks for another protocol, nothing more is passed on until it is answered ([R-S6]).
 
+mod framing;
 mod gate;
-mod strict;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,8 +17,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use framing::{Framing, Scan};
 pub(super) use gate::{Answering, Gate};
-use strict::{Scan, Strict};
 
 /// Octets that a client may send before its upgrade is answered; they wait here.
 const HELD: usize = 16 * 1024;
@@ -27,9 +27,9 @@ const HELD: usize = 16 * 1024;
 const NO_HEAD: &[u8] = b"\0\r\n\r\n";
 
 /// A client's stream as hyper gets it.
-pub(super) struct Guarded<S> {
+pub(super) struct Strict<S> {
     stream: S,
-    strict: Strict,
+    framing: Framing,
     gate: Arc<Gate>,
     /// What is passed on before anything else is read.
     held: Vec<u8>,
@@ -39,14 +39,14 @@ pub(super) struct Guarded<S> {
     refused: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Strict<S> {
     pub(super) fn new(stream: S, gate: Arc<Gate>) -> Self {
-        Self { stream, strict: Strict::new(), gate, held: Vec::new(), ended: false, refused: false }
+        Self { stream, framing: Framing::new(), gate, held: Vec::new(), ended: false, refused: false }
     }
 
     /// Looks at the octets that `buf` has beyond `from`, and takes out again what is not to be passed on.
     fn look(&mut self, buf: &mut ReadBuf<'_>, from: usize) -> io::Result<()> {
-        match self.strict.scan(&buf.filled()[from..]) {
+        match self.framing.scan(&buf.filled()[from..]) {
             Scan::Pass => {}
             Scan::Hold(passed) => {
                 self.gate.shut();
@@ -89,17 +89,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Strict<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.refused {
             this.pass_held(buf);
             return Poll::Ready(Ok(()));
         }
-        if this.strict.is_holding() {
+        if this.framing.is_holding() {
             match this.gate.poll_open(context) {
                 Poll::Pending => return this.poll_held(context),
-                Poll::Ready(switched) => this.strict.answered(switched),
+                Poll::Ready(switched) => this.framing.answered(switched),
             }
         }
         let from = buf.filled().len();
@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, octets)
     }
