@@ -292,7 +292,8 @@ impl Table {
         }
         if rule.shares.is_empty() {
             let respond = respond(Some(matched), Reason::NoBackends, request.headers, response);
-            return Decision::Respond(Respond { auth, extensions, ..respond });
+            let target = auth.is_some().then(|| target_of(target));
+            return Decision::Respond(Respond { auth, target, extensions, ..respond });
         }
         let (backend, own, session) = match picked {
             Some(backend) => (Some(backend), None, None),
@@ -392,6 +393,7 @@ fn respond<'a, H: Headers + ?Sized>(matched: Option<Matched>, reason: Reason, he
         reason,
         response,
         auth: None,
+        target: None,
         extensions: Extensions::default(),
     }
 }

@@ -171,6 +171,8 @@ pub struct Respond<'a> {
     pub response: ResponseEdits<'a>,
     /// For [`Reason::NoBackends`]: a service to ask before the extensions run.
     pub auth: Option<Check<'a>>,
+    /// What that service is asked about; given with `auth`.
+    pub target: Option<Target<'a>>,
     /// For [`Reason::NoBackends`]: filters of the embedding program's own, of which one may answer instead ([F-6]).
     pub extensions: Extensions<'a>,
 }
@@ -276,25 +278,34 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A gRPC status code that this library answers with.
+/// A gRPC status code that this library, or a filter of the embedding program, answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GrpcStatus {
+    /// 7: an authorization service says no.
+    PermissionDenied,
+    /// 8: the client has had its share.
+    ResourceExhausted,
     /// 12: no such method.
     Unimplemented,
     /// 13: the request is malformed.
     Internal,
     /// 14: no backend can answer.
     Unavailable,
+    /// 16: the client has not shown who it is.
+    Unauthenticated,
 }
 
 impl GrpcStatus {
     /// The number on the wire.
     pub const fn code(self) -> u8 {
         match self {
+            Self::PermissionDenied => 7,
+            Self::ResourceExhausted => 8,
             Self::Unimplemented => 12,
             Self::Internal => 13,
             Self::Unavailable => 14,
+            Self::Unauthenticated => 16,
         }
     }
 }
