@@ -206,6 +206,11 @@ impl<'a> Extensions<'a> {
         self.all[1]
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.iter().all(|list| list.is_empty())
+    }
+
     /// All of them, in the order in which they run.
     pub fn iter(&self) -> impl Iterator<Item = &'a ObjectRef> + use<'a> {
         self.all.into_iter().flatten()

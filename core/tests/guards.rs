@@ -231,11 +231,7 @@ fn extensions_have_services_and_change() {
         BTreeMap::from([(ObjectRef::new("x.io", "Pages", "default", "p"), extension)])
     };
     let mut compiler = Compiler::new(loaded(rules).resources, Options::default());
-    let mut update = |extensions| {
-        let mut changes = Changes::default();
-        changes.extensions = Some(extensions);
-        compiler.update(changes)
-    };
+    let mut update = |extensions| compiler.update(Changes { extensions: Some(extensions), ..Changes::default() });
     let served = |update: &Update| update.table.backends().map(|backend| backend.object.name.to_string()).collect::<Vec<_>>().join(" ");
     let known = update(one(&[("auth", 9000)]));
     assert_eq!((served(&known).as_str(), known.whole, errors(&known)), ("auth a", true, String::new()));

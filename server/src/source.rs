@@ -19,10 +19,15 @@ pub struct Snapshot {
     pub hash: u64,
 }
 
+/// A loader that keeps the policies of this gateway.
+pub fn loader() -> Loader {
+    Loader::new().keep(&crate::extensions::KINDS)
+}
+
 /// Reads all manifests.
 pub fn read(paths: &[PathBuf]) -> Snapshot {
     let (files, mut errors) = load::files(paths);
-    let mut loader = Loader::new();
+    let mut loader = loader();
     let mut hasher = DefaultHasher::new();
     for path in files {
         match read_file(&path) {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Empty, Full};
+use http_body_util::{BodyExt as _, Empty, Full, Limited};
 use tokio::time::{Instant, Sleep};
 
 /// Any error of a body.
@@ -29,6 +29,11 @@ where
     B::Error: Into<BoxError>,
 {
     body.map_err(Into::into).boxed_unsync()
+}
+
+/// A body that fails with [`LengthLimitError`](http_body_util::LengthLimitError) when there is more of it.
+pub(super) fn limited(body: AnyBody, most: usize) -> AnyBody {
+    any(Limited::new(body, most))
 }
 
 /// A request body: kept, so that it can be sent again, or streamed once.

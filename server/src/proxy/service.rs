@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use super::body::{self, AnyBody};
 use super::connection::Connection;
 use super::exchange::{Exchange, To};
+use super::guard::{Guard, Guards, Passed};
+use super::retries::Retries;
 use super::{Shared, hop};
 
 /// Answers one request; never fails.
@@ -37,36 +39,35 @@ pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, req
     // The client's side of an upgrade is kept out of the way of the borrowed parts.
     let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
     let decision = table.decide(&gatewright::Request::from_http(&parts, arrival), pick);
-    let response = match &decision {
-        decision if is_guarded(decision) => plain(StatusCode::INTERNAL_SERVER_ERROR),
-        Decision::Respond(respond) => with_head(apply::respond(respond)),
-        Decision::Redirect(redirect) => with_head(apply::redirect(redirect)),
-        Decision::Forward(forward) => match table.backend(forward.backend) {
+    let Some(guards) = Guards::of(&decision) else { return plain(StatusCode::INTERNAL_SERVER_ERROR) };
+    let guard = Guard { shared: &shared, published: &published, parts: &parts, peer: peer.ip(), pick, guards };
+    let passed = guard.pass(any_incoming(incoming)).await;
+    let mut for_client = HeaderMap::new();
+    let response = match (&decision, passed) {
+        (_, Err(denied)) => denied,
+        (Decision::Respond(respond), _) => with_head(apply::respond(respond)),
+        (Decision::Redirect(redirect), _) => with_head(apply::redirect(redirect)),
+        (Decision::Forward(forward), Ok(Passed { body, mut allowed })) => match table.backend(forward.backend) {
             Some(backend) => {
                 let tls = |backend: &Backend| published.backends_tls.get(table, backend.id, forward.matched.parent);
                 let to = |backend| To { backend, tls: tls(backend) };
                 let mirrors = forward.mirrors.iter().filter_map(|id| table.backend(id)).map(to).collect::<Vec<_>>();
-                let exchange = Exchange { shared: &shared, forward, to: to(backend), parts: &parts, pick, started, upgrade, client };
-                exchange.run(any_incoming(incoming), &mirrors).await
+                for_client = allowed.as_mut().map(|allowed| std::mem::take(&mut allowed.response)).unwrap_or_default();
+                let retries = Retries::of(forward, &published.extensions);
+                let to = to(backend);
+                let exchange = Exchange { shared: &shared, forward, to, parts: &parts, pick, started, upgrade, client, allowed, retries };
+                exchange.run(body, &mirrors).await
             }
             None => plain(StatusCode::INTERNAL_SERVER_ERROR),
         },
         _ => plain(StatusCode::INTERNAL_SERVER_ERROR),
     };
+    let response = guard.finished(response, &for_client).await;
     let matched = decision.matched().map(|matched| table.match_report(matched));
     let (status, took) = (response.status().as_u16(), started.elapsed());
     tracing::info!(target: "access", %peer, method = %parts.method, uri = %parts.uri, status, ?took,
         rule = matched.map(|m| m.to_string()).unwrap_or_default());
     response
-}
-
-/// Whether something has to be asked or run before anything else may happen, which this proxy does not do.
-fn is_guarded(decision: &Decision<'_>) -> bool {
-    match decision {
-        Decision::Forward(d) => d.auth.is_some() || d.extensions.iter().next().is_some(),
-        Decision::Redirect(d) => d.auth.is_some() || d.extensions.iter().next().is_some(),
-        _ => false,
-    }
 }
 
 /// An even choice for each request; the standard library's hasher keys are random for every process and count up

@@ -136,6 +136,11 @@ impl Upstreams {
     }
 }
 
+/// Whether an error of [`Upstreams::send`] means that there was no connection: the backend has seen nothing.
+pub(super) fn is_no_connection(error: &BoxError) -> bool {
+    error.is::<std::io::Error>() || error.downcast_ref::<client::Error>().is_some_and(client::Error::is_connect)
+}
+
 /// HTTP/2 connections by address.
 #[derive(Debug, Default)]
 pub(super) struct Http2Pool(Mutex<HashMap<String, Http2Slot>>);
