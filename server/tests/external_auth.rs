@@ -264,7 +264,15 @@ async fn grpc_allows() {
     ];
     let service = Service::grpc([yes(), member(3, allowed.concat())].concat(), "0").await;
     let live = live(&guarded("GRPC", ""), service.address).await;
-    let sent = [("x-user", "root"), ("x-list", "1"), ("x-list", "2"), ("x-there", "old"), ("x-secret", "s")];
+    let sent = [
+        ("x-user", "root"),
+        ("x-list", "1"),
+        ("x-list", "2"),
+        ("x-there", "old"),
+        ("x-secret", "s"),
+        ("x_user", "root"),
+        ("x_secret", "s"),
+    ];
     let answer = get(&live, &sent).await;
     assert_eq!(answer.headers["x-of-auth"].to_str().unwrap(), "1");
     let got = fields(&answer.echo().unwrap());
@@ -274,6 +282,8 @@ async fn grpc_allows() {
         [vec!["ann"], vec!["1", "2", "3"], vec!["new"], vec!["old"]]
     );
     assert_eq!((all("host"), all("x-secret")), (vec!["app.example"], vec![]));
+    // [R-F4]: nor in another spelling.
+    assert_eq!([all("x_user"), all("x_secret")], [Vec::<&str>::new(), Vec::new()]);
 }
 
 /// What is no clear yes over gRPC.

@@ -9,7 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use common::retry::Retried;
 use common::tokens::{Issuer, at, unsigned};
 use common::{Live, fetch, fetch_h2, load};
-use gatewright_server::echo::Name;
+use gatewright::Severity;
+use gatewright_server::echo::{self, Name};
 use gatewright_server::extensions::{Extensions, KeyFiles};
 use http::StatusCode;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -163,6 +164,52 @@ fn diagnostics_say_where() {
     let (extensions, told) = Extensions::read(&noted.kept, &noted.resources, &KeyFiles::new(), &Extensions::default());
     let told: Vec<_> = told.iter().map(|told| format!("{} {}", told.severity, told.path)).collect();
     assert_eq!((extensions.known().len(), told), (1, vec!["info spec.targetRef".to_owned(), "warning spec.burst".to_owned()]));
+}
+
+/// A file of the repository.
+fn file(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What the documentation shows is valid.
+#[test]
+fn the_documentation_is_valid() {
+    let keys = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: auth-keys}\ndata: {jwks.json: 'KEYS'}\n";
+    let keys = keys.replace("KEYS", &Issuer::new("i", "k").jwks());
+    let text = file("docs/policies.md");
+    let shown = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).filter(|shown| shown.starts_with("apiVersion"));
+    let shown: Vec<_> = shown.collect();
+    let loaded = load(&(shown.join("---\n") + &keys));
+    let (extensions, told) = Extensions::read(&loaded.kept, &loaded.resources, &KeyFiles::new(), &Extensions::default());
+    assert!(loaded.diagnostics.is_empty() && told.is_empty(), "{:?} {told:?}", loaded.diagnostics);
+    assert_eq!((shown.len(), extensions.known().len()), (4, 4));
+}
+
+/// The examples do what their first lines say.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_are_served() {
+    let with_gateway = |name: &str| file(&format!("examples/{name}")) + "---\n" + &file("examples/gateways/contour.yaml");
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(keys.path(), Issuer::new("https://auth.example.com", "k").jwks()).unwrap();
+    let keys = KeyFiles::from([("https://auth.example.com".to_owned(), keys.path().to_owned())]);
+    for name in
+        ["extensions/authentication.yaml", "extensions/error-pages.yaml", "extensions/rate-limit.yaml", "timeouts/retry-policy.yaml"]
+    {
+        let loaded = load(&with_gateway(name));
+        let (extensions, told) = Extensions::read(&loaded.kept, &loaded.resources, &keys, &Extensions::default());
+        assert!(told.iter().all(|told| told.severity == Severity::Info), "{name}: {told:?}");
+        assert_eq!(extensions.known().len(), 1, "{name}");
+    }
+    let backend = echo::start(Name { namespace: "default".into(), service: "api-service".into() }, None).await.unwrap();
+    let live = Live::start(&with_gateway("extensions/rate-limit.yaml"), &[("default/api-service:8080", backend)]).await;
+    let mut passed = 0;
+    while fetch(live.address(), "GET", "api.example.com", "/api", &[], b"").await.unwrap().status == StatusCode::OK {
+        passed += 1;
+        assert!(passed < 2000, "no limit");
+    }
+    // New places come about while the test runs.
+    assert!(passed >= 100, "{passed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

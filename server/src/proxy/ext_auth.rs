@@ -163,6 +163,6 @@ fn may_go(name: &HeaderName) -> bool {
 /// Takes the fields out that the service removes.
 pub(super) fn remove(allowed: &Allowed, head: &mut Parts) {
     for name in &allowed.removed {
-        head.headers.remove(name);
+        auth::take_out(name, &mut head.headers);
     }
 }
