@@ -8,7 +8,7 @@ use gatewright::decision::{Check, Target};
 use gatewright::model::auth::AuthProtocol;
 use gatewright::table::{Backend, Endpoints};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 
@@ -141,7 +141,6 @@ async fn over_grpc(
     }
     match ext_authz::answer(&collected.to_bytes())? {
         Answer::Allow { set, removed, response } => {
-            let removed: Vec<_> = removed.into_iter().filter(may_go).collect();
             let mut fields = set.into_fields(&guard.parts.headers);
             removed.iter().for_each(|name| drop(fields.remove(name)));
             Ok(Ok(Allowed { fields, removed, response: auth::denial_headers(&response.into_fields(&HeaderMap::new())) }))
@@ -155,12 +154,7 @@ async fn over_grpc(
     }
 }
 
-/// Whether a service may take a field out of the request: not those that say to whom it goes and how it is framed.
-fn may_go(name: &HeaderName) -> bool {
-    ![header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name)
-}
-
-/// Takes the fields out that the service removes.
+/// Takes the fields out that the service removes. Those that frame the request are written anew later.
 pub(super) fn remove(allowed: &Allowed, head: &mut Parts) {
     for name in &allowed.removed {
         auth::take_out(name, &mut head.headers);
