@@ -169,11 +169,12 @@ pub struct Respond<'a> {
     pub reason: Reason,
     /// Edits of the response ([F-7]); for a CORS preflight these are the answer.
     pub response: ResponseEdits<'a>,
-    /// For [`Reason::NoBackends`]: a service to ask before the extensions run.
+    /// For a rule of which only the backend is missing ([`Reason::NoBackends`], [`Reason::ZeroWeights`],
+    /// [`Reason::InvalidBackend`], [`Reason::NoEndpoints`]): a service to ask before the extensions run.
     pub auth: Option<Check<'a>>,
     /// What that service is asked about; given with `auth`.
     pub target: Option<Target<'a>>,
-    /// For [`Reason::NoBackends`]: filters of the embedding program's own, of which one may answer instead ([F-6]).
+    /// For the same: filters of the embedding program's own, of which one may answer instead ([F-6]).
     pub extensions: Extensions<'a>,
 }
 

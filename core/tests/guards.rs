@@ -211,12 +211,15 @@ fn extensions() {
         assert_eq!(reason(&compiled, "/"), "500 UnresolvedFilter", "{filters} {of_backend}");
         assert_eq!(conditions(&compiled), format!("Accepted=True Accepted, ResolvedRefs=False {problem}"));
     }
-    // A rule without backends: an extension may answer, else it is 500.
-    let alone = compiled(&format!("  - {{filters: [{known}, {}]}}", auth("")), &options);
-    with_decision(&alone, http::Request::get("/"), |decision, _| {
-        let Decision::Respond(respond) = decision else { panic!("{decision:?}") };
-        assert_eq!((respond.status.as_u16(), respond.extensions.iter().count(), respond.auth.is_some()), (500, 2, true));
-    });
+    // A rule without a backend to send to: an extension may answer, else it is 500. The service is asked about the request.
+    for backends in ["", ", backendRefs: [{name: a, port: 80, weight: 0}]", ", backendRefs: [{name: missing, port: 80}]"] {
+        let alone = compiled(&format!("  - {{filters: [{known}, {}]{backends}}}", auth("")), &options);
+        with_decision(&alone, http::Request::get("/x"), |decision, _| {
+            let Decision::Respond(respond) = decision else { panic!("{decision:?}") };
+            assert_eq!((respond.status.as_u16(), respond.extensions.iter().count(), respond.auth.is_some()), (500, 2, true));
+            assert_eq!(respond.target.as_ref().map(|target| target.request_path()), Some("/x"));
+        });
+    }
 }
 
 /// The services of an extension are backends of the table, and one that is not there is only told. Extensions that come

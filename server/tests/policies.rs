@@ -382,6 +382,21 @@ async fn error_pages_of_the_gateway() {
         assert_eq!((answer.status.as_u16(), &answer.body[..]), (expected, &b"sorry"[..]));
         assert_eq!(answer.headers.contains_key("retry-after"), expected == 429);
     }
+    // No endpoint, no backend, no weight: nothing is forwarded, and the filters are those of the rule all the same.
+    let slice = "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a-1, labels: {kubernetes.io/service-name: a}}\naddressType: IPv4\nendpoints: []\n";
+    let spec = "errorPages: [{codes: [500, 503], backendRef: {name: pages, port: 80, path: /page}}]";
+    let filter = reference("ErrorPagePolicy", "p");
+    for (backends, expected) in [
+        ("backendRefs: [{name: a, port: 80}]", 503),
+        ("backendRefs: [{name: missing, port: 80}]", 500),
+        ("backendRefs: [{name: a, port: 80, weight: 0}]", 500),
+        ("backendRefs: []", 500),
+    ] {
+        let text = route(&format!("{{filters: [{filter}], {backends}}}")) + &policy("ErrorPagePolicy", "p", spec) + slice;
+        let live = Live::start(&text, &[("default/pages:80", from)]).await;
+        let answer = fetch(live.address(), "GET", "h", "/", &[], b"").await.unwrap();
+        assert_eq!((answer.status.as_u16(), &answer.body[..]), (expected, &b"sorry"[..]), "{backends}");
+    }
 }
 
 fn auth_filter(jwks: &str) -> String {
