@@ -242,6 +242,20 @@ async fn rate_limits() {
     assert_eq!(status(live.address(), &one).await, 200);
 }
 
+/// A policy that comes, goes wrong or goes away counts for the next request, though nothing else has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_change() {
+    let text = |more: &str| guarded(&reference("RateLimitPolicy", "p")) + more;
+    let good = policy("RateLimitPolicy", "p", "rates: [{limit: 100, duration: 1h}]");
+    let mut live = Live::start(&text(""), &[]).await;
+    let mut got = vec![status(live.address(), &[]).await];
+    for more in [&good, &policy("RateLimitPolicy", "p", "rates: []"), &good, ""] {
+        live.publish(&text(more));
+        got.push(status(live.address(), &[]).await);
+    }
+    assert_eq!(got, [500, 200, 500, 200, 500]);
+}
+
 /// They stand before redirects, and before answers of rules without backend, and count for the chosen backend alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn guards_stand_before_everything() {
