@@ -290,15 +290,20 @@ impl Table {
         if let Some(redirect) = &rule.filters.redirect {
             return to(redirect, extensions, response);
         }
+        // Whoever may not ask is not told of backends either, and an extension may have a better answer ([F-6]).
+        let without = |reason, extensions, response| {
+            let respond = respond(Some(matched), reason, request.headers, response);
+            let target = auth.is_some().then(|| target_of(target.clone()));
+            Decision::Respond(Respond { auth, target, extensions, ..respond })
+        };
         if rule.shares.is_empty() {
-            let respond = respond(Some(matched), Reason::NoBackends, request.headers, response);
-            return Decision::Respond(Respond { auth, extensions, ..respond });
+            return without(Reason::NoBackends, extensions, response);
         }
         let (backend, own, session) = match picked {
             Some(backend) => (Some(backend), None, None),
             None => {
                 let Some(Choice { share, session }) = self.choose_share(rule, matched, request.headers, pick, sessions) else {
-                    return answer(Reason::ZeroWeights, response);
+                    return without(Reason::ZeroWeights, extensions, response);
                 };
                 (share.backend, Some(&*share.filters), session)
             }
@@ -314,9 +319,9 @@ impl Table {
                 return to(redirect, extensions, response);
             }
         }
-        let Some(backend) = backend else { return answer(Reason::InvalidBackend, response) };
+        let Some(backend) = backend else { return without(Reason::InvalidBackend, extensions, response) };
         if self.has_no_endpoint(backend) {
-            return answer(Reason::NoEndpoints, response);
+            return without(Reason::NoEndpoints, extensions, response);
         }
         Decision::Forward(Forward {
             matched,
@@ -392,6 +397,7 @@ fn respond<'a, H: Headers + ?Sized>(matched: Option<Matched>, reason: Reason, he
         reason,
         response,
         auth: None,
+        target: None,
         extensions: Extensions::default(),
     }
 }

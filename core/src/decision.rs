@@ -169,9 +169,12 @@ pub struct Respond<'a> {
     pub reason: Reason,
     /// Edits of the response ([F-7]); for a CORS preflight these are the answer.
     pub response: ResponseEdits<'a>,
-    /// For [`Reason::NoBackends`]: a service to ask before the extensions run.
+    /// For a rule of which only the backend is missing ([`Reason::NoBackends`], [`Reason::ZeroWeights`],
+    /// [`Reason::InvalidBackend`], [`Reason::NoEndpoints`]): a service to ask before the extensions run.
     pub auth: Option<Check<'a>>,
-    /// For [`Reason::NoBackends`]: filters of the embedding program's own, of which one may answer instead ([F-6]).
+    /// What that service is asked about; given with `auth`.
+    pub target: Option<Target<'a>>,
+    /// For the same: filters of the embedding program's own, of which one may answer instead ([F-6]).
     pub extensions: Extensions<'a>,
 }
 
@@ -202,6 +205,11 @@ impl<'a> Extensions<'a> {
     /// The filters of the chosen backend, once for each attempt ([F-70]).
     pub fn of_backend(&self) -> &'a [ObjectRef] {
         self.all[1]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.iter().all(|list| list.is_empty())
     }
 
     /// All of them, in the order in which they run.
@@ -276,25 +284,34 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A gRPC status code that this library answers with.
+/// A gRPC status code that this library, or a filter of the embedding program, answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GrpcStatus {
+    /// 7: an authorization service says no.
+    PermissionDenied,
+    /// 8: the client has had its share.
+    ResourceExhausted,
     /// 12: no such method.
     Unimplemented,
     /// 13: the request is malformed.
     Internal,
     /// 14: no backend can answer.
     Unavailable,
+    /// 16: the client has not shown who it is.
+    Unauthenticated,
 }
 
 impl GrpcStatus {
     /// The number on the wire.
     pub const fn code(self) -> u8 {
         match self {
+            Self::PermissionDenied => 7,
+            Self::ResourceExhausted => 8,
             Self::Unimplemented => 12,
             Self::Internal => 13,
             Self::Unavailable => 14,
+            Self::Unauthenticated => 16,
         }
     }
 }

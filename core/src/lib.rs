@@ -46,7 +46,7 @@ pub use connection::ConnectionDecision;
 pub use decision::Decision;
 pub use diagnostic::{Code, Diagnostic, ObjectRef, Position, Severity};
 pub use features::{Feature, Features};
-pub use options::{EndpointAddresses, MissingServices, Options, Profile};
+pub use options::{EndpointAddresses, Extension, MissingServices, Options, Profile};
 pub use request::{Arrival, Authority, Headers, Pick, Place, Request};
 pub use resource::{Object, Resources};
 pub use table::Table;

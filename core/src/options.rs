@@ -3,7 +3,7 @@
 //! Every default is the safe or the specified one; each choice names its rule, and who needs the other value.
 //! DESIGN.md lists them side by side.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -36,7 +36,7 @@ pub struct Options {
     pub unavailable_ports: BTreeSet<u16>,
     /// The objects behind ExtensionRef filters that the embedding program knows how to run ([F-60]). A rule with any
     /// other one answers 500.
-    pub extensions: BTreeSet<ObjectRef>,
+    pub extensions: BTreeMap<ObjectRef, Extension>,
     /// Which addresses of EndpointSlices traffic may be sent to ([R-K3]).
     pub endpoint_addresses: EndpointAddresses,
 
@@ -76,6 +76,15 @@ pub struct Options {
     pub preflights: Preflights,
     /// The port of a redirect that names neither scheme nor port ([U-35]).
     pub redirect_port: RedirectPort,
+}
+
+/// What has to be known of an object behind ExtensionRef filters; what it means is the embedding program's business.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Extension {
+    /// Services that it sends requests of its own to, by name and port, in its own namespace. They are backends of every
+    /// table with a rule that refers to it. One that cannot be resolved is reported, and is no reason to refuse requests.
+    pub services: Vec<(Box<str>, u16)>,
 }
 
 /// A set of choices with words for the command line, for `explain` and for documents: one list for each.

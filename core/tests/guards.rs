@@ -1,8 +1,12 @@
 //! Filters that may guard access: ExternalAuth and ExtensionRef ([E-1] to [E-7], [F-60], [F-61]).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
+use std::collections::BTreeMap;
+
 use gatewright::model::auth::AuthProtocol;
-use gatewright::{Arrival, Compiled, Decision, Feature, ObjectRef, Options, Pick, Request, apply, compile};
+use gatewright::{
+    Arrival, Changes, Compiled, Compiler, Decision, Extension, Feature, ObjectRef, Options, Pick, Request, Severity, Update, apply, compile,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 const BASE: &str = "
@@ -22,11 +26,15 @@ metadata: {name: auth}
 spec: {ports: [{port: 9000}]}
 ";
 
-fn compiled(rules: &str, options: &Options) -> Compiled {
+fn loaded(rules: &str) -> gatewright::load::Loaded {
     let route = "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  parentRefs: [{name: gw}]\n  rules:\n";
     let loaded = gatewright::load::load_text("t", &format!("{BASE}{route}{rules}"));
     assert!(!loaded.is_broken(), "{:#?}", loaded.diagnostics);
-    compile(&loaded.resources, options)
+    loaded
+}
+
+fn compiled(rules: &str, options: &Options) -> Compiled {
+    compile(&loaded(rules).resources, options)
 }
 
 /// Decides a request of the `http` crate.
@@ -180,7 +188,7 @@ fn grpc_services_and_redirects() {
 fn extensions() {
     let reference = |kind: &str, name: &str| format!("{{type: ExtensionRef, extensionRef: {{group: x.io, kind: {kind}, name: {name}}}}}");
     let mut options = Options::default();
-    options.extensions.extend(["b", "a"].map(|name| ObjectRef::new("x.io", "Limit", "default", name)));
+    options.extensions.extend(["b", "a"].map(|name| (ObjectRef::new("x.io", "Limit", "default", name), Extension::default())));
     let known = [reference("Limit", "b"), reference("Limit", "a")].join(", ");
     let rules = |filters: &str, of_backend: &str| {
         format!("  - {{filters: [{filters}], backendRefs: [{{name: a, port: 80, filters: [{of_backend}]}}]}}")
@@ -203,10 +211,42 @@ fn extensions() {
         assert_eq!(reason(&compiled, "/"), "500 UnresolvedFilter", "{filters} {of_backend}");
         assert_eq!(conditions(&compiled), format!("Accepted=True Accepted, ResolvedRefs=False {problem}"));
     }
-    // A rule without backends: an extension may answer, else it is 500.
-    let alone = compiled(&format!("  - {{filters: [{known}, {}]}}", auth("")), &options);
-    with_decision(&alone, http::Request::get("/"), |decision, _| {
-        let Decision::Respond(respond) = decision else { panic!("{decision:?}") };
-        assert_eq!((respond.status.as_u16(), respond.extensions.iter().count(), respond.auth.is_some()), (500, 2, true));
-    });
+    // A rule without a backend to send to: an extension may answer, else it is 500. The service is asked about the request.
+    for backends in ["", ", backendRefs: [{name: a, port: 80, weight: 0}]", ", backendRefs: [{name: missing, port: 80}]"] {
+        let alone = compiled(&format!("  - {{filters: [{known}, {}]{backends}}}", auth("")), &options);
+        with_decision(&alone, http::Request::get("/x"), |decision, _| {
+            let Decision::Respond(respond) = decision else { panic!("{decision:?}") };
+            assert_eq!((respond.status.as_u16(), respond.extensions.iter().count(), respond.auth.is_some()), (500, 2, true));
+            assert_eq!(respond.target.as_ref().map(|target| target.request_path()), Some("/x"));
+        });
+    }
+}
+
+/// The services of an extension are backends of the table, and one that is not there is only told. Extensions that come
+/// or go count without any other change.
+#[test]
+fn extensions_have_services_and_change() {
+    let rules =
+        "  - {filters: [{type: ExtensionRef, extensionRef: {group: x.io, kind: Pages, name: p}}], backendRefs: [{name: a, port: 80}]}";
+    let one = |services: &[(&str, u16)]| {
+        let mut extension = Extension::default();
+        extension.services = services.iter().map(|(name, port)| (Box::from(*name), *port)).collect();
+        BTreeMap::from([(ObjectRef::new("x.io", "Pages", "default", "p"), extension)])
+    };
+    let mut compiler = Compiler::new(loaded(rules).resources, Options::default());
+    let mut update = |extensions| compiler.update(Changes { extensions: Some(extensions), ..Changes::default() });
+    let served = |update: &Update| update.table.backends().map(|backend| backend.object.name.to_string()).collect::<Vec<_>>().join(" ");
+    let known = update(one(&[("auth", 9000)]));
+    assert_eq!((served(&known).as_str(), known.whole, errors(&known)), ("auth a", true, String::new()));
+    assert!(!update(one(&[("auth", 9000)])).whole, "nothing has changed");
+    let broken = update(one(&[("nowhere", 80)]));
+    assert_eq!(served(&broken), "a");
+    assert!(errors(&broken).contains("`default/nowhere` does not exist"), "{}", errors(&broken));
+    let gone = update(BTreeMap::new());
+    assert!(errors(&gone).contains("no extension of kind `Pages.x.io` is known"), "{}", errors(&gone));
+}
+
+fn errors(update: &Update) -> String {
+    let errors = update.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    errors.map(|diagnostic| diagnostic.message.as_str()).collect::<Vec<_>>().join("\n")
 }

@@ -306,3 +306,43 @@ spec:
         ]
     );
 }
+
+/// Objects of an extension are kept for the program that reads them, with the place of whatever is wrong.
+#[test]
+fn kept_kinds() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Pages {
+        spec: Spec,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    struct Spec {
+        pages: Vec<Page>,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(try_from = "u32")]
+    struct Page(u32);
+    impl TryFrom<u32> for Page {
+        type Error = String;
+        fn try_from(code: u32) -> Result<Self, String> {
+            if code < 600 { Ok(Self(code)) } else { Err("too large".into()) }
+        }
+    }
+    let mut loader = Loader::new().keep(&[("x.io", "Pages")]);
+    let object = |name: &str, spec: &str| format!("apiVersion: x.io/v1\nkind: Pages\nmetadata: {{name: {name}}}\nspec:\n  {spec}\n");
+    let list = format!("kind: List\napiVersion: v1\nitems:\n- {}", object("c", "pages: []").replace('\n', "\n  "));
+    loader.add_text("p", &[object("a", "pages: [404]\n  more: 1"), object("b", "pages:\n  - 1\n  - 999"), list].join("---\n"));
+    let loaded = loader.finish();
+    assert!(loaded.diagnostics.is_empty() && loaded.skipped.is_empty(), "{:?}", loaded.diagnostics);
+    let read = |n: usize| loaded.kept[n].read::<Pages>();
+    assert_eq!((loaded.kept[0].object().to_string(), loaded.kept[0].version()), ("Pages/default/a".to_owned(), "v1"));
+    let (pages, told) = read(0).unwrap();
+    assert_eq!((pages.spec.pages[0].0, told.len()), (404, 1));
+    assert_eq!(told[0].to_string(), "p:6:3: warning[GW003]: Pages/default/a: spec.more: the kind has no such field: it is ignored");
+    assert_eq!(read(1).unwrap_err().to_string(), "p:14:5: error[GW002]: Pages/default/b: spec.pages[1]: too large");
+    assert!(read(2).unwrap().0.spec.pages.is_empty());
+    let mut loader = Loader::new().keep(&[("x.io", "Pages")]);
+    loader.add_text("p", &[object("a", "pages: []"), object("a", "pages: [1]"), object("''", "pages: []")].join("---\n"));
+    let loaded = loader.finish();
+    assert_eq!(loaded.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::DuplicateObject, Code::Schema]);
+    assert_eq!((loaded.kept.len(), loaded.kept[0].read::<Pages>().unwrap().0.spec.pages.len()), (1, 1));
+}

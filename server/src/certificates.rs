@@ -146,16 +146,24 @@ impl<'r> Objects<'r> {
         Self { secrets: secrets.collect(), config_maps: config_maps.collect() }
     }
 
+    /// The value of a key of a Secret or ConfigMap.
+    pub(crate) fn value(&self, name: &ObjectRef, key: &str) -> Option<Vec<u8>> {
+        let decoded = |text: &String| {
+            let octets = text.bytes().filter(|octet| !octet.is_ascii_whitespace()).collect::<Vec<_>>();
+            STANDARD.decode(octets).ok()
+        };
+        let (text, base64) = match (self.secrets.get(name), self.config_maps.get(name)) {
+            (Some(secret), _) => (secret.string_data.get(key), secret.data.get(key)),
+            (None, Some(map)) => (map.data.get(key), map.binary_data.get(key)),
+            (None, None) => (None, None),
+        };
+        text.map(|text| text.clone().into_bytes()).or_else(|| base64.and_then(decoded))
+    }
+
     /// `tls.crt` and `tls.key` of a Secret ([L-11]).
     pub(crate) fn material(&self, name: &ObjectRef) -> Option<Material> {
-        let secret = self.secrets.get(name)?;
-        let member = |member: &str| match secret.string_data.get(member) {
-            Some(text) => Some(text.clone().into_bytes()),
-            None => {
-                let octets = secret.data.get(member)?.bytes().filter(|octet| !octet.is_ascii_whitespace()).collect::<Vec<_>>();
-                STANDARD.decode(octets).ok()
-            }
-        };
+        self.secrets.get(name)?;
+        let member = |key: &str| self.value(name, key);
         match (member("tls.crt"), member("tls.key")) {
             (Some(certificate), Some(key)) => Some(Material { secret: name.clone(), certificate, key }),
             _ => {

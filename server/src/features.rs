@@ -6,13 +6,6 @@ use gatewright::{Feature, Features};
 /// What a manifest asks for beyond that is reported and not served.
 pub fn served() -> Features {
     use Feature::*;
-    let not_served = [
-        GatewayInfrastructurePropagation,
-        GatewayStaticAddresses,
-        HttpRouteExternalAuth,
-        HttpRouteExternalAuthForwardBody,
-        HttpRouteExternalAuthGrpc,
-        HttpRouteExternalAuthHttp,
-    ];
+    let not_served = [GatewayInfrastructurePropagation, GatewayStaticAddresses];
     Features::all().iter().filter(|feature| !not_served.contains(feature) && !feature.as_str().starts_with("Mesh")).collect()
 }

@@ -5,12 +5,13 @@
 //! no stable interface.
 //!
 //! [`source`] reads manifests and watches them, [`publish`] compiles them and swaps the table together with the
-//! [`certificates`] of its listeners, [`proxy`] carries out decisions on sockets, and [`command`] holds one file for each
-//! subcommand.
+//! [`certificates`] of its listeners and the policies ([`extensions`]) of its rules, [`proxy`] carries out decisions on
+//! sockets, and [`command`] holds one file for each subcommand.
 
 pub mod certificates;
 pub mod command;
 pub mod echo;
+pub mod extensions;
 pub mod features;
 pub mod proxy;
 pub mod publish;

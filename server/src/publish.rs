@@ -1,14 +1,17 @@
 //! From manifests to the table that serves: what changes is compiled aside, and swapped in one step.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use gatewright::table::{GatewayInfo, PortId, PortInfo, PortProtocol};
-use gatewright::{Changes, Compiler, Diagnostic, Options, Severity, Table};
+use gatewright::{Changes, Compiler, Diagnostic, Extension, ObjectRef, Options, Resources, Severity, Table};
 use tokio::sync::watch;
 
 use crate::certificates::Certificates;
+use crate::extensions::{Extensions, KeyFiles};
 use crate::proxy::BackendsTls;
 use crate::source::Snapshot;
 
@@ -53,6 +56,8 @@ pub struct Published {
     pub certificates: Certificates,
     /// How to speak TLS to backends.
     pub backends_tls: BackendsTls,
+    /// The policies of its rules.
+    pub extensions: Extensions,
 }
 
 /// Why a change was not taken.
@@ -72,6 +77,7 @@ pub struct Publisher {
     compiler: Option<Compiler>,
     /// `namespace/name` of the one Gateway to serve.
     gateway: Option<String>,
+    keys: KeyFiles,
     current: Arc<ArcSwap<Published>>,
     changed: watch::Sender<()>,
     hash: Option<u64>,
@@ -84,7 +90,14 @@ impl Publisher {
     pub fn new(mut options: Options, gateway: Option<String>) -> Self {
         options.features = crate::features::served();
         let (changed, _) = watch::channel(());
-        Self { options, compiler: None, gateway, current: Arc::default(), changed, hash: None }
+        Self { options, compiler: None, gateway, keys: KeyFiles::new(), current: Arc::default(), changed, hash: None }
+    }
+
+    /// Files with the keys of issuers of tokens, for policies that name none.
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeyFiles) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// Where the table is read on each request.
@@ -97,9 +110,9 @@ impl Publisher {
         self.changed.subscribe()
     }
 
-    /// Whether the last snapshot, taken or not, had this hash.
+    /// Whether the last snapshot, taken or not, had this hash, and the files that its policies name are as they were.
     pub fn has_seen(&self, hash: u64) -> bool {
-        self.hash == Some(hash)
+        self.hash == Some(hash_of(hash, self.current.load().extensions.files()))
     }
 
     /// Publishes a snapshot; `None` if it is the one before. What the specification has an answer for (an
@@ -112,7 +125,9 @@ impl Publisher {
     ///
     /// Why the snapshot was not taken.
     pub fn publish(&mut self, snapshot: Snapshot) -> Result<Option<Vec<Diagnostic>>, Rejected> {
-        if self.hash.replace(snapshot.hash) == Some(snapshot.hash) {
+        let before = self.current.load_full();
+        let hash = hash_of(snapshot.hash, before.extensions.files());
+        if self.hash.replace(hash) == Some(hash) {
             return Ok(None);
         }
         let loaded = snapshot.loaded;
@@ -122,9 +137,11 @@ impl Publisher {
         if loaded.is_broken() {
             return Err(Rejected { reason: "a manifest cannot be read".to_owned(), diagnostics: loaded.diagnostics });
         }
-        let (table, found) = self.follow(loaded.resources);
+        let (mut extensions, told) = Extensions::read(&loaded.kept, &loaded.resources, &self.keys, &before.extensions);
+        let (table, found) = self.follow(loaded.resources, extensions.known());
+        extensions.connect(&table);
         let mut diagnostics = loaded.diagnostics;
-        diagnostics.extend(found.into_iter().map(|mut diagnostic| {
+        diagnostics.extend(told.into_iter().chain(found).map(|mut diagnostic| {
             loaded.sources.locate(&mut diagnostic);
             diagnostic
         }));
@@ -135,25 +152,30 @@ impl Publisher {
         }
         let (certificates, backends_tls) = match &self.compiler {
             Some(compiler) => {
-                let (resources, before) = (compiler.resources(), self.current.load());
+                let resources = compiler.resources();
                 let certificates = Certificates::read(&table, resources, &before.certificates);
                 (certificates, BackendsTls::read(&table, resources, &before.backends_tls))
             }
             None => Default::default(),
         };
-        self.current.store(Arc::new(Published { table, ports, certificates, backends_tls }));
+        // A file that a policy was made of is known only now.
+        self.hash = Some(hash_of(snapshot.hash, extensions.files()));
+        self.current.store(Arc::new(Published { table, ports, certificates, backends_tls, extensions }));
         self.changed.send_replace(());
         Ok(Some(diagnostics))
     }
 
     /// Compiles what is new in these resources.
-    fn follow(&mut self, resources: gatewright::Resources) -> (Table, Vec<Diagnostic>) {
+    fn follow(&mut self, resources: Resources, extensions: BTreeMap<ObjectRef, Extension>) -> (Table, Vec<Diagnostic>) {
         match &mut self.compiler {
             Some(compiler) => {
-                let update = compiler.update(Changes::between(compiler.resources(), resources));
+                let mut changes = Changes::between(compiler.resources(), resources);
+                changes.extensions = Some(extensions);
+                let update = compiler.update(changes);
                 (update.table, update.diagnostics)
             }
             None => {
+                self.options.extensions = extensions;
                 let compiler = self.compiler.insert(Compiler::new(resources, self.options.clone()));
                 (compiler.table().clone(), compiler.diagnostics())
             }
@@ -174,6 +196,16 @@ impl Publisher {
         };
         table.ports().iter().filter_map(key).collect()
     }
+}
+
+/// The hash of manifests along with the files that policies name.
+fn hash_of(manifests: u64, files: &[PathBuf]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    manifests.hash(&mut hasher);
+    for file in files {
+        std::fs::read(file).unwrap_or_default().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Writes diagnostics to the log.

@@ -31,12 +31,17 @@ pub struct Snapshot {
 impl Files {
     /// Makes sense of them. Costs far more than reading them.
     pub fn load(self) -> Snapshot {
-        let mut loader = Loader::new();
+        let mut loader = loader();
         for (path, bytes) in &self.contents {
             loader.add_bytes(&path.to_string_lossy(), bytes);
         }
         Snapshot { loaded: loader.finish(), errors: self.errors, hash: self.hash }
     }
+}
+
+/// A loader that keeps the policies of this gateway.
+pub fn loader() -> Loader {
+    Loader::new().keep(&crate::extensions::KINDS)
 }
 
 /// Reads all manifests.

@@ -127,3 +127,52 @@ fn check_knows_every_kind() {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
 }
+
+/// What `serve` runs is known to the other commands, too ([F-60]).
+#[test]
+fn policies_are_known() {
+    let filter = |kind: &str, group: &str| format!("{{type: ExtensionRef, extensionRef: {{group: {group}, kind: {kind}, name: p}}}}");
+    let text = |limit: u32| {
+        let (limits, tokens) =
+            (filter("RateLimitPolicy", "policy.gateway.networking.k8s.io"), filter("AuthFilter", "gateway.networking.k8s.io"));
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: only, namespace: p}}
+spec: {{gatewayClassName: any, listeners: [{{name: http, port: 80, protocol: HTTP}}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: r, namespace: p}}
+spec: {{parentRefs: [{{name: only}}], rules: [{{filters: [{limits}, {tokens}], backendRefs: [{{name: web, port: 80}}]}}]}}
+---
+apiVersion: policy.gateway.networking.k8s.io/v1alpha1
+kind: RateLimitPolicy
+metadata: {{name: p, namespace: p}}
+spec: {{rates: [{{limit: {limit}, duration: 1m}}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1alpha1
+kind: AuthFilter
+metadata: {{name: p, namespace: p}}
+spec: {{type: JWT, jwt: {{issuers: [{{uri: 'https://auth.example.com'}}], audiences: [a]}}}}
+"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    std::fs::write(&file, r#"{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}"#).unwrap();
+    let keys = format!("https://auth.example.com={}", file.display());
+    let (code, told) = run(&["check", "--jwks", &keys, "-"], &text(1));
+    assert_eq!(code, 0, "{told}");
+    let (_, told) = run(&["check", "-"], &text(1));
+    assert!(told.contains("spec.jwt.issuers[0]: no keys"), "{told}");
+    let (code, told) = run(&["check", "--jwks", &keys, "-"], &text(0));
+    let wanted = ":14:24: error[GW002]: RateLimitPolicy/p/p: spec.rates[0].limit: wrong value";
+    assert!(code == 1 && told.contains(wanted), "{told}");
+    for (limit, decision) in [(1, "forward"), (0, "respond")] {
+        let (_, told) = run(&["decide", "-o", "json", "--jwks", &keys, "-f", "-", "http://h/"], &text(limit));
+        let report: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(report["decision"], decision, "{told}");
+        assert!(decision != "forward" || report["extensions"].as_array().unwrap().len() == 2, "{told}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatewright::resource::status::GatewayStatusAddress;
-use gatewright::{Feature, MissingServices, Options};
+use gatewright::{Extension, Feature, MissingServices, Options};
 use serde::Deserialize;
 
 use super::auth::extension;
@@ -54,7 +54,8 @@ impl OptionSettings {
         }
         options.addresses = self.addresses.as_ref().map(|all| all.iter().map(|one| address(one)).collect());
         options.unavailable_ports = self.unavailable_ports.iter().copied().collect();
-        options.extensions = self.extensions.iter().map(|text| extension(text)).collect::<Result<_, _>>()?;
+        options.extensions =
+            self.extensions.iter().map(|text| Ok((extension(text)?, Extension::default()))).collect::<Result<_, String>>()?;
         self.choices.iter().try_for_each(|(name, value)| options.set(name, value))?;
         Ok(options)
     }

@@ -10,7 +10,7 @@
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
-use crate::canonical::is_of_one_hop;
+use crate::canonical::{is_of_one_hop, same_to_some};
 use crate::decision::{Check, Target};
 use crate::model::auth::{AuthProtocol, ExternalAuth};
 
@@ -86,14 +86,24 @@ pub fn headers<'h>(service: &'h ExternalAuth, client: &'h HeaderMap) -> impl Ite
 pub fn copy_allowed(service: &ExternalAuth, answer: &HeaderMap, request: &mut HeaderMap) {
     let listed = service.response_headers();
     for name in listed {
-        request.remove(name);
+        take_out(name, request);
     }
     let copied = |name: &HeaderName| (listed.is_empty() || listed.contains(name)) && !frames(name, answer);
     for name in answer.keys().filter(|name| copied(name)) {
-        request.remove(name);
+        take_out(name, request);
         for value in answer.get_all(name) {
             request.append(name, value.clone());
         }
+    }
+}
+
+/// Takes a field out of a request in every spelling that some backends take for it ([R-F4]).
+pub fn take_out(name: &HeaderName, request: &mut HeaderMap) {
+    request.remove(name);
+    let alias = |other: &&HeaderName| same_to_some(name.as_str().as_bytes(), other.as_str().as_bytes());
+    let aliases: Vec<_> = request.keys().filter(alias).cloned().collect();
+    for alias in aliases {
+        request.remove(alias);
     }
 }
 
@@ -207,7 +217,16 @@ mod tests {
     #[test]
     fn what_an_answer_adds() {
         let answer = fields(&[("x-user", "ann"), ("x-more", "1"), ("host", "auth"), ("content-length", "0"), ("connection", "close")]);
-        let client = || fields(&[("x-user", "root"), ("x-role", "admin"), ("x-kept", "k"), ("host", "app"), ("content-length", "9")]);
+        let client = || {
+            fields(&[
+                ("x_user", "root"),
+                ("x-user", "root"),
+                ("x-role", "admin"),
+                ("x-kept", "k"),
+                ("host", "app"),
+                ("content-length", "9"),
+            ])
+        };
         let after = |listed: &[&'static str]| {
             let mut request = client();
             copy_allowed(&service(AuthProtocol::Http, &[], listed), &answer, &mut request);

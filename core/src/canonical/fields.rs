@@ -170,6 +170,11 @@ impl KnownFields {
     }
 }
 
+/// Whether some backends take one name for the other.
+pub(crate) fn same_to_some(name: &[u8], other: &[u8]) -> bool {
+    name.iter().copied().map(fold).eq(other.iter().copied().map(fold))
+}
+
 fn fold(octet: u8) -> u8 {
     if octet.is_ascii_alphanumeric() { octet.to_ascii_lowercase() } else { b'_' }
 }

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName};
 
-use super::backend::parts;
+use super::backend::{BackendRefParts, parts};
 use super::filter::Context;
 use super::findings::{BadRef, Invalid, RefProblem};
 use super::matches::config_path;
@@ -96,11 +96,17 @@ fn names(list: &[String], path: &str, context: &mut Context<'_, '_>) -> Result<B
 pub(crate) fn extension(reference: &LocalObjectReference, path: &str, context: &mut Context<'_, '_>) -> Option<ObjectRef> {
     let object = ObjectRef::new(&reference.group, &reference.kind, context.from.namespace, &reference.name);
     let known = &context.options.extensions;
-    if known.contains(&object) {
+    if let Some(extension) = known.get(&object) {
+        for (name, port) in &extension.services {
+            let service = BackendRefParts { group: None, kind: None, name, namespace: None, port: Some(i32::from(*port)) };
+            if let Err(bad) = context.backends.resolve_as(context.from, RouteKind::Http, service, path, context.findings) {
+                bad.report(context.findings, "the filter works without this backend");
+            }
+        }
         return Some(object);
     }
     let kind = if reference.group.is_empty() { reference.kind.clone() } else { format!("{}.{}", reference.kind, reference.group) };
-    let (problem, message) = if known.iter().any(|one| one.group == object.group && one.kind == object.kind) {
+    let (problem, message) = if known.keys().any(|one| one.group == object.group && one.kind == object.kind) {
         let message = format!("no extension `{}` of kind `{kind}` is known in namespace `{}`", object.name, object.namespace);
         (RefProblem::BackendNotFound, message)
     } else {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ObjectStatus, Status};
 use crate::diagnostic::ObjectRef;
+use crate::options::Extension;
 use crate::resource::{Object, Resources};
 
 /// An object, and the version that it is written in, if that is known.
@@ -28,6 +29,8 @@ pub struct Changes {
     pub applied: Resources,
     /// Objects that are no more. What is applied and deleted at once is deleted.
     pub deleted: Vec<ObjectRef>,
+    /// All [extensions](crate::Options::extensions) from now on; `None` leaves them as they are.
+    pub extensions: Option<BTreeMap<ObjectRef, Extension>>,
 }
 
 impl Changes {

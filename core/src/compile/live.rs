@@ -23,7 +23,7 @@ use crate::validate;
 /// - With a Service, the routes that refer to it are compiled again, with the first or last Service of a namespace those
 ///   that refer into the namespace. With an EndpointSlice only the backends of its Service change, and routes that
 ///   mirror requests there if all of them come to be ready, or none.
-/// - Everything is compiled again for any other object: Gateways, GatewayClasses, ListenerSets, ReferenceGrants,
+/// - Everything is compiled again when the extensions change, and for any other object: Gateways, GatewayClasses, ListenerSets, ReferenceGrants,
 ///   Namespaces, policies, XBackends, XMeshes, Secrets, ConfigMaps, ServiceImports. The same goes for a Service that a
 ///   policy names (with the first or last of its namespace: any policy for a Service there); for the first or last route
 ///   of a kind that has a port of a Service as parent; for rules that make a header name that others use an alias, or no
@@ -94,9 +94,14 @@ impl Compiler {
     }
 
     /// Takes changes over, and gives what follows from them.
-    pub fn update(&mut self, changes: Changes) -> Update {
-        let touched = self.apply(changes);
-        if touched.objects.is_empty() {
+    pub fn update(&mut self, mut changes: Changes) -> Update {
+        let extensions = changes.extensions.take().filter(|extensions| *extensions != self.options.extensions);
+        let mut touched = self.apply(changes);
+        if let Some(extensions) = extensions {
+            self.options.extensions = extensions;
+            touched.whole = true;
+        }
+        if touched.objects.is_empty() && !touched.whole {
             return Update { table: self.state.table.clone(), ..Update::default() };
         }
         match self.follow(&touched) {

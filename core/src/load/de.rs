@@ -204,12 +204,13 @@ struct Items<'d, 'n, I> {
     of: &'d NodeDeserializer<'n>,
 }
 
-impl<'n, I: Iterator<Item = (usize, &'n std::rc::Rc<Node>)>> de::SeqAccess<'n> for Items<'_, 'n, I> {
+impl<'n, I: Iterator<Item = (usize, &'n std::sync::Arc<Node>)>> de::SeqAccess<'n> for Items<'_, 'n, I> {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'n>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
         let Some((n, item)) = self.items.next() else { return Ok(None) };
-        seed.deserialize(self.of.child(item, format!("{}[{n}]", self.of.path))).map(Some)
+        let path = format!("{}[{n}]", self.of.path);
+        seed.deserialize(self.of.child(item, path.clone())).map(Some).map_err(|error| error.at(&path, item.mark))
     }
 }
 
@@ -232,6 +233,8 @@ impl<'n, I: Iterator<Item = &'n Entry>> de::MapAccess<'n> for Entries<'_, 'n, I>
     fn next_value_seed<V: DeserializeSeed<'n>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let Some(entry) = self.value.take() else { return Err(de::Error::custom("a value without key")) };
         let dot = if self.of.path.is_empty() { "" } else { "." };
-        seed.deserialize(self.of.child(&entry.value, format!("{}{dot}{}", self.of.path, entry.key)))
+        let path = format!("{}{dot}{}", self.of.path, entry.key);
+        // What a type refuses after it has been read is wrong here, not in what is around it.
+        seed.deserialize(self.of.child(&entry.value, path.clone())).map_err(|error| error.at(&path, entry.value.mark))
     }
 }

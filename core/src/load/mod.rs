@@ -22,15 +22,16 @@
 mod de;
 #[cfg(feature = "fs")]
 mod files;
+mod kept;
 mod node;
 mod sources;
 
-use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 #[cfg(feature = "fs")]
 pub use files::{IoError, files, paths};
+pub use kept::Kept;
 pub use sources::Sources;
 
 use self::node::{Broken, Kind, Mark, Node};
@@ -72,6 +73,8 @@ pub struct Loaded {
     pub sources: Sources,
     /// Objects of kinds that this library does not read.
     pub skipped: Vec<ObjectRef>,
+    /// Objects of the kinds that [`Loader::keep`] names, for their owner to read.
+    pub kept: Vec<Kept>,
 }
 
 impl Loaded {
@@ -98,6 +101,9 @@ pub struct Loader {
     bytes: usize,
     documents: usize,
     objects: BTreeMap<ObjectRef, (Position, Object)>,
+    /// Kinds of others, by group and kind.
+    keeps: BTreeSet<(Box<str>, Box<str>)>,
+    kept: BTreeMap<ObjectRef, Kept>,
 }
 
 impl Loader {
@@ -109,6 +115,14 @@ impl Loader {
     /// A loader with other limits.
     pub fn with_limits(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
+    }
+
+    /// Keeps the objects of these kinds, each a group and a kind that this library does not read: those of extensions
+    /// ([F-60]), which the program that runs them reads out of [`Loaded::kept`].
+    #[must_use]
+    pub fn keep(mut self, kinds: &[(&str, &str)]) -> Self {
+        self.keeps.extend(kinds.iter().map(|(group, kind)| (Box::from(*group), Box::from(*kind))));
+        self
     }
 
     /// Adds the objects of a text.
@@ -155,6 +169,7 @@ impl Loader {
         for (_, object) in std::mem::take(&mut self.objects).into_values() {
             self.loaded.resources.push(object);
         }
+        self.loaded.kept = std::mem::take(&mut self.kept).into_values().collect();
         self.loaded
     }
 
@@ -165,7 +180,7 @@ impl Loader {
     }
 
     /// Adds an object or the items of a list.
-    fn add_object(&mut self, file: &Arc<str>, root: &Rc<Node>, depth: u8) {
+    fn add_object(&mut self, file: &Arc<str>, root: &Arc<Node>, depth: u8) {
         let at = |mark| position(file, mark);
         if root.is_null() {
             return;
@@ -197,6 +212,9 @@ impl Loader {
         let (group, kind) = renamed(group, kind);
         let object = ObjectRef::of_meta(group, kind, &meta);
         let Some(versions) = Object::accepted_versions(group, kind) else {
+            if self.keeps.contains(&(group.into(), kind.into())) {
+                return self.keep_object(file, root, object, version);
+            }
             // A misspelled kind of the Gateway API is worth a warning, a Deployment beside it is not.
             let severity = if [GATEWAY_GROUP, GATEWAY_X_GROUP].contains(&group) { Severity::Warning } else { Severity::Info };
             // Nothing is known of this kind, not even whether it has namespaces.
@@ -233,8 +251,23 @@ impl Loader {
         self.read_object(file, root, object, version);
     }
 
+    /// Keeps an object for its owner.
+    fn keep_object(&mut self, file: &Arc<str>, root: &Arc<Node>, object: ObjectRef, version: &str) {
+        let place = position(file, root.mark);
+        if object.name.is_empty() {
+            let message = "metadata.name is required; the object is left out".to_owned();
+            return self.report(Severity::Error, Code::Schema, Some(object), "metadata", place, message);
+        }
+        let kept = Kept { object: object.clone(), version: version.into(), file: Arc::clone(file), root: Arc::clone(root) };
+        if let Some(first) = self.kept.insert(object.clone(), kept) {
+            let message = format!("the object is given before at {}: this one replaces it", first.position());
+            self.report(Severity::Warning, Code::DuplicateObject, Some(object.clone()), "", place, message);
+        }
+        self.loaded.sources.add(object, Arc::clone(file), root);
+    }
+
     /// Reads an object of an accepted version, which is given unless it is the newest.
-    fn read_object(&mut self, file: &Arc<str>, root: &Rc<Node>, object: ObjectRef, version: Option<&str>) {
+    fn read_object(&mut self, file: &Arc<str>, root: &Arc<Node>, object: ObjectRef, version: Option<&str>) {
         let at = |mark| position(file, mark);
         let notes = de::Notes::default();
         let result = Object::deserialize(&object.group, &object.kind, de::deserializer(root, &notes));

@@ -1,7 +1,7 @@
 //! A document as a tree with positions.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
@@ -25,15 +25,15 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Kind {
     Scalar { text: Box<str>, plain: bool },
-    List(Vec<Rc<Node>>),
+    List(Vec<Arc<Node>>),
     Map(Vec<Entry>),
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub(super) key: Rc<str>,
+    pub(super) key: Arc<str>,
     pub(super) mark: Mark,
-    pub(super) value: Rc<Node>,
+    pub(super) value: Arc<Node>,
 }
 
 impl Node {
@@ -73,12 +73,12 @@ struct Open {
 }
 
 enum OpenKind {
-    List(Vec<Rc<Node>>),
-    Map { entries: Vec<Entry>, key: Option<(Rc<str>, Mark)> },
+    List(Vec<Arc<Node>>),
+    Map { entries: Vec<Entry>, key: Option<(Arc<str>, Mark)> },
 }
 
 /// Reads one document; `None` if it is empty. Lines are counted from `first_line`.
-pub(super) fn read(text: &str, first_line: u32, limits: &Limits) -> Result<Option<Rc<Node>>, Broken> {
+pub(super) fn read(text: &str, first_line: u32, limits: &Limits) -> Result<Option<Arc<Node>>, Broken> {
     let mut reader = Reader { limits, open: Vec::new(), anchors: BTreeMap::new(), nodes: 0, root: None };
     let mark = |span: &Span| Mark {
         line: u32::try_from(span.start.line()).unwrap_or(u32::MAX).saturating_add(first_line).saturating_sub(1),
@@ -99,9 +99,9 @@ pub(super) fn read(text: &str, first_line: u32, limits: &Limits) -> Result<Optio
 struct Reader<'l> {
     limits: &'l Limits,
     open: Vec<Open>,
-    anchors: BTreeMap<usize, Rc<Node>>,
+    anchors: BTreeMap<usize, Arc<Node>>,
     nodes: usize,
-    root: Option<Rc<Node>>,
+    root: Option<Arc<Node>>,
 }
 
 impl Reader<'_> {
@@ -113,11 +113,11 @@ impl Reader<'_> {
                     return broken(format!("a value is longer than {} bytes", self.limits.scalar), true);
                 }
                 if let Some(Open { kind: OpenKind::Map { key: key @ None, .. }, .. }) = self.open.last_mut() {
-                    *key = Some((Rc::from(&*text), mark));
+                    *key = Some((Arc::from(&*text), mark));
                     return Ok(());
                 }
                 let kind = Kind::Scalar { text: text.into(), plain: style == ScalarStyle::Plain };
-                self.add(Rc::new(Node { mark, kind, size: 1 }), anchor)
+                self.add(Arc::new(Node { mark, kind, size: 1 }), anchor)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
                 Some(node) => self.add(node, 0),
@@ -156,13 +156,13 @@ impl Reader<'_> {
                 (Kind::Map(entries), size)
             }
         };
-        self.add(Rc::new(Node { mark: open.mark, kind, size }), open.anchor)
+        self.add(Arc::new(Node { mark: open.mark, kind, size }), open.anchor)
     }
 
     /// Puts a complete node where it belongs.
-    fn add(&mut self, node: Rc<Node>, anchor: usize) -> Result<(), Broken> {
+    fn add(&mut self, node: Arc<Node>, anchor: usize) -> Result<(), Broken> {
         // A collection's children are counted already; an alias counts as all that it stands for.
-        self.nodes = self.nodes.saturating_add(if anchor == 0 && Rc::strong_count(&node) > 1 { node.size } else { 1 });
+        self.nodes = self.nodes.saturating_add(if anchor == 0 && Arc::strong_count(&node) > 1 { node.size } else { 1 });
         if self.nodes > self.limits.nodes {
             return Err(Broken {
                 mark: node.mark,
@@ -171,7 +171,7 @@ impl Reader<'_> {
             });
         }
         if anchor != 0 {
-            self.anchors.insert(anchor, Rc::clone(&node));
+            self.anchors.insert(anchor, Arc::clone(&node));
         }
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.root = Some(node),
@@ -197,7 +197,7 @@ fn merge(entries: Vec<Entry>) -> Vec<Entry> {
     }
     let (bases, mut merged): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| &*entry.key == "<<");
     for base in bases {
-        let one = [Rc::clone(&base.value)];
+        let one = [Arc::clone(&base.value)];
         let maps = match &base.value.kind {
             Kind::List(items) => items.as_slice(),
             _ => &one,

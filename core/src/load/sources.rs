@@ -1,7 +1,6 @@
 //! Where objects and their fields stand in the texts.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::node::{Kind, Mark, Node};
@@ -21,7 +20,7 @@ struct Source {
 }
 
 impl Sources {
-    pub(super) fn add(&mut self, object: ObjectRef, file: Arc<str>, root: &Rc<Node>) {
+    pub(super) fn add(&mut self, object: ObjectRef, file: Arc<str>, root: &Arc<Node>) {
         let mut places = vec![(Box::default(), root.mark)];
         collect(root, &mut String::new(), &mut places);
         places.sort_by(|(a, _), (b, _)| a.cmp(b));

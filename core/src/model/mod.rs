@@ -15,6 +15,8 @@ pub(crate) mod selector;
 pub mod session;
 pub(crate) mod time;
 
+pub use time::parse_duration;
+
 use crate::resource::meta::ObjectMeta;
 
 /// The namespace of a namespaced object; absent and empty mean `default`, as `kubectl apply` does it ([R-7]).

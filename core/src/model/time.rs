@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Reads a Gateway API duration: 1 to 4 parts of 1 to 5 digits with unit `h`, `m`, `s` or `ms`; the value is
 /// their sum ([V-1]).
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     let mut parts = 0_u8;

@@ -12,9 +12,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use gatewright::load::{IoError, Loaded, paths};
+use gatewright::load::IoError;
 use gatewright::options::EndpointAddresses;
 use gatewright::{Compiled, MissingServices, Options, Profile, compile};
+
+use crate::extensions::{Extensions, KeyFiles};
+use crate::source::{self, Snapshot};
 
 /// Routes requests by the Kubernetes Gateway API: serves, checks and explains manifests.
 #[derive(Debug, Parser)]
@@ -67,6 +70,15 @@ struct CompileArguments {
     /// Take endpoints at loopback, link-local and similar addresses: for backends on the gateway's own machine.
     #[arg(long)]
     allow_local_endpoints: bool,
+    /// File with the keys (JWKS) of an issuer of tokens, for AuthFilters that name no keys; may be repeated.
+    #[arg(long = "jwks", value_name = "ISSUER=FILE", value_parser = key_file)]
+    keys: Vec<(String, PathBuf)>,
+}
+
+/// Reads `ISSUER=FILE`.
+fn key_file(text: &str) -> Result<(String, PathBuf), String> {
+    let (issuer, file) = text.split_once('=').ok_or("expected ISSUER=FILE, for instance https://auth.example.com=jwks.json")?;
+    Ok((issuer.to_owned(), file.into()))
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -122,10 +134,18 @@ impl CompileArguments {
         options
     }
 
+    fn keys(&self) -> KeyFiles {
+        self.keys.iter().cloned().collect()
+    }
+
     /// Loads and compiles; every diagnostic has its place.
     fn compile(&self, manifests: &[PathBuf]) -> (Compiled, Vec<IoError>) {
-        let (loaded, errors): (Loaded, _) = paths(manifests);
-        let mut compiled = compile(&loaded.resources, &self.options());
+        let Snapshot { loaded, errors, .. } = source::read(manifests).load();
+        let (extensions, told) = Extensions::read(&loaded.kept, &loaded.resources, &self.keys(), &Extensions::default());
+        let mut options = self.options();
+        options.extensions = extensions.known();
+        let mut compiled = compile(&loaded.resources, &options);
+        compiled.diagnostics.splice(0..0, told);
         compiled.diagnostics.iter_mut().for_each(|diagnostic| loaded.sources.locate(diagnostic));
         compiled.diagnostics.splice(0..0, loaded.diagnostics);
         (compiled, errors)

@@ -109,7 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
 
 async fn serve(arguments: &Arguments) -> Result<u8, String> {
     let settings = arguments.settings()?;
-    let mut publisher = Publisher::new(arguments.compile.options(), arguments.gateway.clone());
+    let mut publisher = Publisher::new(arguments.compile.options(), arguments.gateway.clone()).with_keys(arguments.compile.keys());
     // Watch before reading: a change in between is seen.
     let (mut changes, _watcher) = source::watch(&arguments.manifests);
     match publisher.publish(source::read(&arguments.manifests).load()) {

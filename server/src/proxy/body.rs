@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Empty, Full};
+use http_body_util::{BodyExt as _, Empty, Full, Limited};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
@@ -39,6 +39,11 @@ where
 /// The body of a client's request.
 pub(super) fn from_client(incoming: Incoming, limits: &Limits, fault: &Fault) -> AnyBody {
     if incoming.is_end_stream() { empty() } else { any(FromClient::new(incoming, limits, fault.clone())) }
+}
+
+/// A body that fails with [`LengthLimitError`](http_body_util::LengthLimitError) when there is more of it.
+pub(super) fn limited(body: AnyBody, most: usize) -> AnyBody {
+    any(Limited::new(body, most))
 }
 
 /// A request body: kept, so that it can be sent again, or streamed once.

@@ -16,11 +16,14 @@ use tokio::time::Instant;
 use super::backend_tls::Speaker;
 use super::body::{self, AnyBody, BoxError, Deadline, Outgoing, With};
 use super::connection::Connection;
+use super::guard::{Allowed, is_grpc};
 use super::incoming::Fault;
 use super::interim::Interim;
+use super::retries::Retries;
 use super::service::{Place, plain, with_head};
-use super::upstream::Address;
-use super::{Shared, hop, mirror, stream};
+use super::upstream::{self, Address};
+use super::{Shared, ext_auth, hop, mirror, stream};
+use crate::extensions::Trouble;
 
 /// What came of an attempt.
 enum Failure {
@@ -62,6 +65,9 @@ pub(super) struct Exchange<'e> {
     pub(super) connection: Arc<Connection>,
     pub(super) place: Place,
     pub(super) fault: Fault,
+    /// What an authorization service has said.
+    pub(super) allowed: Option<Allowed>,
+    pub(super) retries: Option<Retries<'e>>,
 }
 
 impl Exchange<'_> {
@@ -69,7 +75,7 @@ impl Exchange<'_> {
         let head = self.head();
         let mut outgoing = Outgoing::Streamed(incoming);
         // A body that may have to be sent more than once is kept, if it is small.
-        if self.forward.retry.is_some() {
+        if self.retries.is_some() {
             outgoing = match Outgoing::keep_if_small(outgoing.take()).await {
                 Ok(outgoing) => outgoing,
                 Err(_) => return self.failed(self.fault.status().unwrap_or(StatusCode::BAD_REQUEST), GrpcStatus::Internal),
@@ -106,7 +112,13 @@ impl Exchange<'_> {
         head.headers = self.parts.headers.clone();
         // The body says it anew, in one spelling.
         head.headers.remove(header::CONTENT_LENGTH);
-        apply::forward(self.forward, &mut head);
+        match &self.allowed {
+            Some(allowed) => {
+                ext_auth::remove(allowed, &mut head);
+                apply::forward_allowed(self.forward, &allowed.fields, &mut head);
+            }
+            None => apply::forward(self.forward, &mut head),
+        }
         if let Some(protocol) = &self.upgrade {
             head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             head.headers.insert(header::UPGRADE, protocol.clone());
@@ -116,18 +128,20 @@ impl Exchange<'_> {
 
     /// Tries until something is to be handed to the client ([RT-1] to [RT-6]).
     async fn attempts(&self, head: &Parts, body: &mut Outgoing, deadline: Option<Instant>) -> Result<Answered, Failure> {
-        let retry = self.forward.retry.filter(|_| body.is_kept());
-        let retries = retry.map_or(0, gatewright::model::retry::Retry::attempts);
+        let retry = self.retries.filter(|_| body.is_kept());
+        let retries = retry.map_or(0, Retries::number);
         let mut attempt = 0;
         self.shared.budgets.request(self.to.backend);
         loop {
             let until = self.forward.timeouts.backend_request.map(|timeout| Instant::now() + timeout);
             let result = self.attempt(attempt, head, body.take(), deadline, until).await;
-            let again = match &result {
-                Ok(answered) => retry.is_some_and(|retry| retry.codes().contains(&answered.response.status().as_u16())),
-                Err(Failure::Upstream(_) | Failure::Attempt) => true,
-                Err(Failure::Request | Failure::Budget) => false,
+            let trouble = match &result {
+                Ok(answered) => Some(Trouble::Status(answered.response.status().as_u16())),
+                Err(Failure::Upstream(error)) if upstream::is_no_connection(error) => Some(Trouble::NoConnection),
+                Err(Failure::Upstream(_) | Failure::Attempt) => Some(Trouble::NoAnswer),
+                Err(Failure::Request | Failure::Budget) => None,
             };
+            let again = retry.zip(trouble).is_some_and(|(retry, trouble)| retry.again(&head.method, trouble));
             if !again || attempt >= retries {
                 return result;
             }
@@ -216,8 +230,7 @@ impl Exchange<'_> {
     /// An answer of the gateway's own; a gRPC client gets a gRPC status.
     fn failed(&self, status: StatusCode, grpc: GrpcStatus) -> Response<AnyBody> {
         let edits: &ResponseEdits<'_> = &self.forward.response;
-        let is_grpc = self.parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
-        if is_grpc {
+        if is_grpc(self.parts) {
             return with_head(apply::grpc_failure(grpc, status.canonical_reason().unwrap_or_default(), edits));
         }
         let mut headers = HeaderMap::new();

@@ -16,8 +16,10 @@ use tokio::time::Instant;
 use super::body::{self, AnyBody};
 use super::connection::{Connection, Open};
 use super::exchange::{Exchange, To};
+use super::guard::{Guard, Guards, Passed};
 use super::incoming::Fault;
 use super::limits::Token;
+use super::retries::Retries;
 use super::strict::Answering;
 use super::{Shared, head, hop};
 
@@ -88,9 +90,14 @@ async fn carry_out(
     // The client's side of an upgrade is kept out of the way of the borrowed parts.
     let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
     let decision = table.decide_with_sessions(&gatewright::Request::from_http(&parts, arrival), pick, &shared.sessions());
-    let response = match &decision {
-        decision if is_guarded(decision) => plain(StatusCode::INTERNAL_SERVER_ERROR),
-        Decision::Respond(respond) => {
+    let Some(guards) = Guards::of(&decision) else { return plain(StatusCode::INTERNAL_SERVER_ERROR) };
+    let guard = Guard { shared, published: &published, parts: &parts, peer: peer.ip(), pick, guards };
+    let fault = Fault::default();
+    let passed = guard.pass(body::from_client(incoming, &shared.limits, &fault)).await;
+    let mut for_client = HeaderMap::new();
+    let response = match (&decision, passed) {
+        (_, Err(denied)) => denied,
+        (Decision::Respond(respond), _) => {
             let mut response = with_head(apply::respond(respond));
             // Whoever sends what has two readings may have sent more behind it.
             if matches!(respond.reason, Reason::Refused(_)) {
@@ -98,19 +105,20 @@ async fn carry_out(
             }
             response
         }
-        Decision::Redirect(redirect) => with_head(apply::redirect(redirect)),
-        Decision::Forward(forward) => match table.backend(forward.backend) {
+        (Decision::Redirect(redirect), _) => with_head(apply::redirect(redirect)),
+        (Decision::Forward(forward), Ok(Passed { body, mut allowed })) => match table.backend(forward.backend) {
             Some(backend) => {
                 let tls = |backend: &Backend| published.backends_tls.get(table, backend.id, forward.matched.parent);
                 let to = |backend| To { backend, tls: tls(backend) };
                 let mirrors = forward.mirrors.iter().filter_map(|id| table.backend(id)).map(to).collect::<Vec<_>>();
-                let (connection, fault) = (Arc::clone(connection), Fault::default());
-                let incoming = body::from_client(incoming, &shared.limits, &fault);
+                for_client = allowed.as_mut().map(|allowed| std::mem::take(&mut allowed.response)).unwrap_or_default();
+                let retries = Retries::of(forward, &published.extensions);
+                let (to, connection) = (to(backend), Arc::clone(connection));
                 let exchange = Exchange {
                     table,
                     shared,
                     forward,
-                    to: to(backend),
+                    to,
                     parts: &parts,
                     pick,
                     started,
@@ -119,27 +127,21 @@ async fn carry_out(
                     connection,
                     place,
                     fault,
+                    allowed,
+                    retries,
                 };
-                exchange.run(incoming, &mirrors).await
+                exchange.run(body, &mirrors).await
             }
             None => plain(StatusCode::INTERNAL_SERVER_ERROR),
         },
         _ => plain(StatusCode::INTERNAL_SERVER_ERROR),
     };
+    let response = guard.finished(response, &for_client).await;
     let matched = decision.matched().map(|matched| table.match_report(matched));
     let (status, took) = (response.status().as_u16(), started.elapsed());
     tracing::info!(target: "access", %peer, method = %parts.method, uri = %parts.uri, status, ?took,
         rule = matched.map(|m| m.to_string()).unwrap_or_default());
     response
-}
-
-/// Whether something has to be asked or run before anything else may happen, which this proxy does not do.
-fn is_guarded(decision: &Decision<'_>) -> bool {
-    match decision {
-        Decision::Forward(d) => d.auth.is_some() || d.extensions.iter().next().is_some(),
-        Decision::Redirect(d) => d.auth.is_some() || d.extensions.iter().next().is_some(),
-        _ => false,
-    }
 }
 
 /// An even choice for each request; the standard library's hasher keys are random for every process and count up

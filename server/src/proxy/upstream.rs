@@ -158,6 +158,11 @@ impl Upstreams {
     }
 }
 
+/// Whether an error of [`Upstreams::send`] means that there was no connection: the backend has seen nothing.
+pub(super) fn is_no_connection(error: &BoxError) -> bool {
+    error.is::<std::io::Error>() || error.downcast_ref::<client::Error>().is_some_and(client::Error::is_connect)
+}
+
 /// The name of a Service, or of an imported one, in the DNS of a cluster.
 fn dns_name(backend: &Backend) -> String {
     let object = &backend.object;

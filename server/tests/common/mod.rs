@@ -1,6 +1,7 @@
 //! A gateway on real sockets, echo backends behind it, and a client.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+pub mod auth;
 pub mod backends;
 pub mod load;
 pub mod pki;
@@ -9,6 +10,7 @@ pub mod recorded;
 pub mod retry;
 pub mod scripted;
 pub mod tls;
+pub mod tokens;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -45,7 +47,7 @@ impl Live {
     }
 
     pub async fn start_with(manifests: &str, resolve: &[(&str, SocketAddr)], mut settings: Settings) -> Self {
-        let loaded = gatewright::load::load_text("live", manifests);
+        let loaded = load(manifests);
         let (sender, seen) = mpsc::unbounded_channel();
         for service in &loaded.resources.services {
             let namespace = service.metadata.namespace.clone().unwrap_or_else(|| "default".into());
@@ -80,7 +82,13 @@ impl Live {
     /// Publishes other manifests, as if the files had changed.
     pub fn publish(&mut self, manifests: &str) {
         self.published += 1;
-        let loaded = gatewright::load::load_text("live", manifests);
+        let loaded = load(manifests);
+        self.publisher.publish(Snapshot { loaded, errors: Vec::new(), hash: self.published }).unwrap();
+    }
+
+    /// Publishes the same manifests, as if somebody had looked again.
+    pub fn publish_again(&mut self, manifests: &str) {
+        let loaded = load(manifests);
         self.publisher.publish(Snapshot { loaded, errors: Vec::new(), hash: self.published }).unwrap();
     }
 
@@ -102,6 +110,13 @@ impl Live {
     pub fn udp_port(&self, port: u16) -> SocketAddr {
         self.find_port("default", "gw", port, Transport::Udp).unwrap()
     }
+}
+
+/// Loads manifests as the server does.
+pub fn load(manifests: &str) -> gatewright::load::Loaded {
+    let mut loader = gatewright_server::source::loader();
+    loader.add_text("live", manifests);
+    loader.finish()
 }
 
 impl Drop for Live {
