@@ -5,13 +5,15 @@
 //! no stable interface.
 //!
 //! [`source`] reads manifests and watches them, [`publish`] compiles them and swaps the table together with the
-//! [`certificates`] of its listeners, [`proxy`] carries out decisions on sockets, and [`command`] holds one file for each
-//! subcommand.
+//! [`certificates`] of its listeners, [`proxy`] carries out decisions on sockets, [`observe`] counts and logs what it does,
+//! [`admin`] shows that on a port of its own, and [`command`] holds one file for each subcommand.
 
+pub mod admin;
 pub mod certificates;
 pub mod command;
 pub mod echo;
 pub mod features;
+pub mod observe;
 pub mod proxy;
 pub mod publish;
 pub mod source;

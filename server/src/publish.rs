@@ -9,6 +9,7 @@ use gatewright::{Changes, Compiler, Diagnostic, Options, Severity, Table};
 use tokio::sync::watch;
 
 use crate::certificates::Certificates;
+use crate::observe::{History, Metrics, Series};
 use crate::proxy::BackendsTls;
 use crate::source::Snapshot;
 
@@ -53,6 +54,8 @@ pub struct Published {
     pub certificates: Certificates,
     /// How to speak TLS to backends.
     pub backends_tls: BackendsTls,
+    /// Where its requests are counted.
+    pub series: Series,
 }
 
 /// Why a change was not taken.
@@ -75,6 +78,8 @@ pub struct Publisher {
     current: Arc<ArcSwap<Published>>,
     changed: watch::Sender<()>,
     hash: Option<u64>,
+    metrics: Arc<Metrics>,
+    history: Arc<History>,
 }
 
 impl Publisher {
@@ -84,7 +89,14 @@ impl Publisher {
     pub fn new(mut options: Options, gateway: Option<String>) -> Self {
         options.features = crate::features::served();
         let (changed, _) = watch::channel(());
-        Self { options, compiler: None, gateway, current: Arc::default(), changed, hash: None }
+        let (metrics, history) = (Arc::<Metrics>::default(), Arc::default());
+        let empty = Published { series: Series::new(&metrics), ..Published::default() };
+        Self { options, compiler: None, gateway, current: Arc::new(ArcSwap::from_pointee(empty)), changed, hash: None, metrics, history }
+    }
+
+    /// What has been published, and what has not.
+    pub fn history(&self) -> Arc<History> {
+        Arc::clone(&self.history)
     }
 
     /// Where the table is read on each request.
@@ -107,9 +119,19 @@ impl Publisher {
     ///
     /// Why the snapshot was not taken.
     pub fn publish(&mut self, snapshot: Snapshot) -> Result<Option<Vec<Diagnostic>>, Rejected> {
-        if self.hash.replace(snapshot.hash) == Some(snapshot.hash) {
+        let hash = snapshot.hash;
+        if self.hash.replace(hash) == Some(hash) {
             return Ok(None);
         }
+        let result = self.take(snapshot);
+        match &result {
+            Ok(_) => self.history.published(hash),
+            Err(rejected) => self.history.rejected(&rejected.reason, &rejected.diagnostics),
+        }
+        result
+    }
+
+    fn take(&mut self, snapshot: Snapshot) -> Result<Option<Vec<Diagnostic>>, Rejected> {
         let loaded = snapshot.loaded;
         if let Some(error) = snapshot.errors.first() {
             return Err(Rejected { reason: error.to_string(), diagnostics: loaded.diagnostics });
@@ -132,11 +154,12 @@ impl Publisher {
             Some(compiler) => {
                 let (resources, before) = (compiler.resources(), self.current.load());
                 let certificates = Certificates::read(&table, resources, &before.certificates);
-                (certificates, BackendsTls::read(&table, resources, &before.backends_tls))
+                (certificates, BackendsTls::read(&table, resources, &before.backends_tls, self.metrics.connects()))
             }
             None => Default::default(),
         };
-        self.current.store(Arc::new(Published { table, ports, certificates, backends_tls }));
+        let series = Series::new(&self.metrics);
+        self.current.store(Arc::new(Published { table, ports, certificates, backends_tls, series }));
         self.changed.send_replace(());
         Ok(Some(diagnostics))
     }
@@ -146,10 +169,12 @@ impl Publisher {
         match &mut self.compiler {
             Some(compiler) => {
                 let update = compiler.update(Changes::between(compiler.resources(), resources));
+                self.history.compiled(&update.status, &update.gone);
                 (update.table, update.diagnostics)
             }
             None => {
                 let compiler = self.compiler.insert(Compiler::new(resources, self.options.clone()));
+                self.history.compiled(&compiler.status(), &[]);
                 (compiler.table().clone(), compiler.diagnostics())
             }
         }

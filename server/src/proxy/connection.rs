@@ -20,11 +20,13 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::backend_tls::Speaker;
+use super::connection_record::{ConnectionRecord, word};
 use super::listener::HEADER_TIMEOUT;
 use super::tls::Hello;
 use super::upstream::Address;
 use super::{Shared, service, stream};
 use crate::certificates::{ListenerName, Validation};
+use crate::observe::{Open, caught};
 use crate::publish::{PortKey, Published};
 
 /// How long a handshake may take, from the first octet to the last ([R-L6]).
@@ -72,6 +74,8 @@ pub(super) struct Incoming {
     pub(super) peer: SocketAddr,
     /// Told when the port is closed, and waited for.
     pub(super) watcher: Watcher,
+    /// Counts it as long as it lives.
+    pub(super) open: Open,
 }
 
 impl Incoming {
@@ -97,11 +101,16 @@ impl Incoming {
         let pick = Pick(service::random());
         let arrival = Arrival { place: Place::Port(*port), sni: server_name.as_deref(), listener: None };
         let decision = published.table.decide_connection(&arrival, pick);
-        if !matches!(decision, ConnectionDecision::Http { .. }) {
-            let decision = published.table.connection_report(&decision);
-            let sni = server_name.as_deref().unwrap_or_default();
-            tracing::info!(target: "access", peer = %self.peer, port = %self.port, sni, %decision);
-        }
+        self.open.decided(word(&decision));
+        let record = (!matches!(decision, ConnectionDecision::Http { .. })).then(|| {
+            let protocol = if hello.is_some() { "TLS" } else { "TCP" };
+            let of = (protocol, self.peer, server_name.as_deref());
+            let in_flight = match &decision {
+                ConnectionDecision::Forward(forward) => Some(published.series.backend(&published.table, forward.backend).start()),
+                _ => None,
+            };
+            ConnectionRecord::new(&self.shared, &self.port, of, (&published.table, &decision), in_flight)
+        });
         // A table must not live as long as the connections that it has decided: it is dropped before each goes on.
         match (decision, hello) {
             (ConnectionDecision::Http { listener: None }, None) => {
@@ -115,6 +124,8 @@ impl Incoming {
             }
             (ConnectionDecision::Forward(forward), hello) => {
                 let Some((address, tls)) = self.address(&published, &forward, pick) else { return Ok(()) };
+                let mut record = record;
+                record.iter_mut().for_each(|record| record.goes_to(&address));
                 match (forward.tls, hello, forward.matched.parent) {
                     (ConnectionTls::None, None, _) => {
                         drop(published);
@@ -162,12 +173,19 @@ impl Incoming {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let _open = self.open;
         let connection = Arc::new(Connection { port: self.port, peer: self.peer, tls, begun: AtomicBool::new(false) });
         let (shared, of_requests) = (self.shared, Arc::clone(&connection));
         let service = hyper::service::service_fn(move |request| {
             of_requests.begun.store(true, Ordering::Relaxed);
             let (shared, connection) = (Arc::clone(&shared), Arc::clone(&of_requests));
-            async move { Ok::<_, std::convert::Infallible>(service::answer(shared, connection, request).await) }
+            async move {
+                let answer = caught(service::answer(Arc::clone(&shared), connection, request)).await;
+                Ok::<_, std::convert::Infallible>(answer.unwrap_or_else(|| {
+                    shared.metrics.panicked();
+                    service::plain(StatusCode::INTERNAL_SERVER_ERROR)
+                }))
+            }
         });
         let requests = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         // hyper's own timeout begins when it knows the version of HTTP, which a client need never tell.

@@ -14,9 +14,11 @@ use tokio::time::Instant;
 
 use super::backend_tls::Speaker;
 use super::body::{self, AnyBody, BoxError, Deadline, Outgoing, With};
+use super::record::Done;
 use super::service::{plain, with_head};
 use super::upstream::Address;
 use super::{Shared, hop, mirror};
+use crate::observe::{BackendSeries, InFlight, Outcome, count};
 
 /// What came of an attempt.
 enum Failure {
@@ -34,6 +36,8 @@ enum Failure {
 struct Answered {
     response: Response<Incoming>,
     address: Address,
+    /// Counts for the backend until the answer has ended.
+    in_flight: InFlight,
     /// The deadline of the attempt ([TO-2]).
     until: Option<Instant>,
 }
@@ -42,6 +46,7 @@ struct Answered {
 pub(super) struct To<'e> {
     pub(super) backend: &'e Backend,
     pub(super) tls: Option<Arc<Speaker>>,
+    pub(super) series: Arc<BackendSeries>,
 }
 
 /// A request on its way to a backend.
@@ -57,14 +62,14 @@ pub(super) struct Exchange<'e> {
 }
 
 impl Exchange<'_> {
-    pub(super) async fn run(mut self, incoming: AnyBody, mirrors: &[To<'_>]) -> Response<AnyBody> {
+    pub(super) async fn run(mut self, incoming: AnyBody, mirrors: &[To<'_>]) -> Done {
         let head = self.head();
         let mut outgoing = Outgoing::Streamed(incoming);
         // A body that may have to be sent more than once is kept, if it is small.
         if self.forward.retry.is_some() || !mirrors.is_empty() {
             outgoing = match Outgoing::keep_if_small(outgoing.take()).await {
                 Ok(outgoing) => outgoing,
-                Err(_) => return self.failed(StatusCode::BAD_REQUEST, GrpcStatus::Internal),
+                Err(_) => return self.failed(StatusCode::BAD_REQUEST, GrpcStatus::Internal, "RequestBody"),
             };
         }
         for (n, to) in mirrors.iter().enumerate() {
@@ -78,16 +83,16 @@ impl Exchange<'_> {
                 let until = deadline.into_iter().chain(answered.until).min();
                 self.finish(answered, until)
             }
-            Err(Failure::Request | Failure::Attempt) => self.failed(StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable),
+            Err(Failure::Request | Failure::Attempt) => self.failed(StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable, "Timeout"),
             Err(Failure::Budget) => {
                 tracing::debug!(backend = %self.to.backend.object, "no more retries for now");
-                self.failed(StatusCode::SERVICE_UNAVAILABLE, GrpcStatus::Unavailable)
+                self.failed(StatusCode::SERVICE_UNAVAILABLE, GrpcStatus::Unavailable, "RetryBudget")
             }
             Err(Failure::Upstream(error)) => {
                 tracing::warn!(%error, backend = %self.to.backend.object, "the backend cannot be reached");
                 // Where retries were asked for and did not help, the backend counts as unavailable ([RT-2]).
                 let status = if self.forward.retry.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
-                self.failed(status, GrpcStatus::Unavailable)
+                self.failed(status, GrpcStatus::Unavailable, "BackendUnreachable")
             }
         }
     }
@@ -123,10 +128,12 @@ impl Exchange<'_> {
                 return result;
             }
             if !self.shared.budgets.try_retry(self.to.backend) {
+                count(&self.to.series.retries_refused);
                 return Err(Failure::Budget);
             }
             let pause = retry.map_or(Duration::ZERO, |retry| retry.pause(attempt, self.pick.derive(1000 + u64::from(attempt))));
             attempt += 1;
+            count(&self.to.series.retries);
             if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
                 return Err(Failure::Request);
             }
@@ -146,37 +153,43 @@ impl Exchange<'_> {
         let address = self.shared.upstreams.address(self.to.backend, self.pick.derive(2000 + u64::from(number)).0);
         let send = self.shared.upstreams.send(self.to.backend, self.to.tls.as_deref(), &address, Request::from_parts(head.clone(), body));
         let never = Instant::now() + Duration::from_secs(86_400 * 365);
-        tokio::select! {
+        let in_flight = self.to.series.start();
+        let (outcome, result) = tokio::select! {
             result = send => match result {
-                Ok(response) => Ok(Answered { response, address, until }),
-                Err(error) => Err(Failure::Upstream(error)),
+                Ok(response) => (Outcome::Done, Ok(Answered { response, address, in_flight, until })),
+                Err(error) => (Outcome::Failed, Err(Failure::Upstream(error))),
             },
-            () = tokio::time::sleep_until(until.unwrap_or(never)) => Err(Failure::Attempt),
-            () = tokio::time::sleep_until(deadline.unwrap_or(never)) => Err(Failure::Request),
-        }
+            () = tokio::time::sleep_until(until.unwrap_or(never)) => (Outcome::Other, Err(Failure::Attempt)),
+            () = tokio::time::sleep_until(deadline.unwrap_or(never)) => (Outcome::Other, Err(Failure::Request)),
+        };
+        self.to.series.attempt(outcome);
+        result
     }
 
     /// The backend's response as the client gets it.
-    fn finish(&mut self, answered: Answered, deadline: Option<Instant>) -> Response<AnyBody> {
-        let Answered { response, address, .. } = answered;
+    fn finish(&mut self, answered: Answered, deadline: Option<Instant>) -> Done {
+        let Answered { response, address, in_flight, .. } = answered;
+        let endpoint = Some(address.to_string());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(response, address);
+            return Done { endpoint, ..self.switch(response, (address, in_flight)) };
         }
         let (mut head, incoming) = response.into_parts();
         hop::strip_response(&mut head.headers);
         apply::response_headers(&self.forward.response, &mut head.headers);
         head.version = Version::HTTP_11;
-        let incoming = body::any(With::new(body::any(incoming), address));
+        let incoming = body::any(With::new(body::any(incoming), (address, in_flight)));
         let body = match deadline {
             Some(deadline) => body::any(Deadline::new(incoming, deadline)),
             None => incoming,
         };
-        Response::from_parts(head, body)
+        Done { endpoint, ..Done::from(Response::from_parts(head, body)) }
     }
 
     /// Joins the two connections after an upgrade; no timeout runs any longer ([TO-6]).
-    fn switch(&mut self, mut response: Response<Incoming>, address: Address) -> Response<AnyBody> {
-        let (Some(client), Some(protocol)) = (self.client.take(), self.upgrade.take()) else { return plain(StatusCode::BAD_GATEWAY) };
+    fn switch(&mut self, mut response: Response<Incoming>, busy: (Address, InFlight)) -> Done {
+        let (Some(client), Some(protocol)) = (self.client.take(), self.upgrade.take()) else {
+            return Done::because(plain(StatusCode::BAD_GATEWAY), "Upgrade");
+        };
         let backend = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         let accepted = head.headers.get(header::UPGRADE).cloned().unwrap_or(protocol);
@@ -185,22 +198,22 @@ impl Exchange<'_> {
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         head.headers.insert(header::UPGRADE, accepted);
         tokio::spawn(async move {
-            let _address = address;
+            let _busy = busy;
             let (Ok(client), Ok(backend)) = tokio::join!(client, backend) else { return };
             let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(backend)).await;
         });
-        Response::from_parts(head, body::empty())
+        Response::from_parts(head, body::empty()).into()
     }
 
     /// An answer of the gateway's own; a gRPC client gets a gRPC status.
-    fn failed(&self, status: StatusCode, grpc: GrpcStatus) -> Response<AnyBody> {
+    fn failed(&self, status: StatusCode, grpc: GrpcStatus, reason: &'static str) -> Done {
         let edits: &ResponseEdits<'_> = &self.forward.response;
         let is_grpc = self.parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
         if is_grpc {
-            return with_head(apply::grpc_failure(grpc, status.canonical_reason().unwrap_or_default(), edits));
+            return Done::because(with_head(apply::grpc_failure(grpc, status.canonical_reason().unwrap_or_default(), edits)), reason);
         }
         let mut headers = HeaderMap::new();
         apply::response_headers(edits, &mut headers);
-        with_head((status, headers))
+        Done::because(with_head((status, headers)), reason)
     }
 }

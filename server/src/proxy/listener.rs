@@ -36,15 +36,19 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
     bound: watch::Sender<Bound>,
 ) {
+    let metrics = Arc::clone(current.load().series.metrics());
     let shared = Arc::new(Shared {
         current: Arc::clone(&current),
-        upstreams: Upstreams::new(settings.resolve.clone()),
+        upstreams: Upstreams::new(settings.resolve.clone(), metrics.connects()),
         mirrors: Mirrors::new(),
         budgets: Budgets::new(),
         stop: stop.clone(),
         drain: settings.drain,
         udp_idle: settings.udp_idle,
         udp_flows: settings.udp_flows,
+        metrics,
+        access_log: settings.access_log.clone(),
+        trust_request_id: settings.trust_request_id,
     });
     let mut open: BTreeMap<PortKey, watch::Sender<bool>> = BTreeMap::new();
     let mut ports = JoinSet::new();
@@ -123,6 +127,7 @@ async fn accept(shared: Arc<Shared>, key: Arc<PortKey>, socket: TcpListener, mut
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(200).max_header_list_size(64 * 1024);
     let http = Arc::new(builder);
     let graceful = GracefulShutdown::new();
+    let series = shared.metrics.port(&key);
     // Gone when the time to drain is over: that cuts what is still open.
     let (cut, _) = watch::channel(false);
     let mut stop = shared.stop.clone();
@@ -141,7 +146,7 @@ async fn accept(shared: Arc<Shared>, key: Arc<PortKey>, socket: TcpListener, mut
             () = told(&mut stop) => break,
         };
         let (shared, http, port) = (Arc::clone(&shared), Arc::clone(&http), Arc::clone(&key));
-        let incoming = Incoming { shared, http, port, peer, watcher: graceful.watcher() };
+        let incoming = Incoming { shared, http, port, peer, watcher: graceful.watcher(), open: series.open() };
         let mut cut = cut.subscribe();
         tokio::spawn(async move {
             tokio::select! {

@@ -5,10 +5,12 @@ mod balance;
 mod body;
 mod budget;
 mod connection;
+mod connection_record;
 mod exchange;
 mod hop;
 mod listener;
 mod mirror;
+mod record;
 mod service;
 mod stream;
 mod tls;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use crate::observe::{AccessLog, Metrics};
 use crate::publish::Published;
 
 pub use backend_tls::BackendsTls;
@@ -44,6 +47,10 @@ pub struct Settings {
     pub udp_idle: Duration,
     /// UDP flows of a port at most: each has a socket of its own. Datagrams of others are dropped.
     pub udp_flows: usize,
+    /// Where requests are logged.
+    pub access_log: AccessLog,
+    /// Whether an `x-request-id` of a client is kept.
+    pub trust_request_id: bool,
 }
 
 impl Default for Settings {
@@ -55,6 +62,8 @@ impl Default for Settings {
             drain: Duration::from_secs(30),
             udp_idle: Duration::from_secs(60),
             udp_flows: 4096,
+            access_log: AccessLog::default(),
+            trust_request_id: false,
         }
     }
 }
@@ -70,4 +79,7 @@ struct Shared {
     drain: Duration,
     udp_idle: Duration,
     udp_flows: usize,
+    metrics: Arc<Metrics>,
+    access_log: AccessLog,
+    trust_request_id: bool,
 }

@@ -11,53 +11,56 @@ use tokio::time::Instant;
 use super::body::{self, AnyBody};
 use super::connection::Connection;
 use super::exchange::{Exchange, To};
+use super::record::{Done, Record};
 use super::{Shared, hop};
+use crate::observe::Identity;
 
 /// Answers one request; never fails.
 pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<AnyBody> {
     let started = Instant::now();
     let (mut parts, incoming) = request.into_parts();
+    let identity = Identity::set(&mut parts.headers, shared.trust_request_id, random);
     let host = parts
         .uri
         .authority()
         .map(|a| a.as_str().as_bytes().to_vec())
         .or_else(|| parts.headers.get(header::HOST).map(|h| h.as_bytes().to_vec()));
     let upgrade = hop::upgrade(&parts.headers, &parts.method, parts.version);
-    let peer = connection.peer;
     let scheme = if connection.tls.is_some() { "https" } else { "http" };
-    hop::set_forwarded(&mut parts.headers, peer.ip(), scheme, host.as_deref());
+    hop::set_forwarded(&mut parts.headers, connection.peer.ip(), scheme, host.as_deref());
+    // The client's side of an upgrade is kept out of the way of the borrowed parts.
+    let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
     // One table for the whole request, whatever is published meanwhile.
     let published = shared.current.load_full();
-    let arrival = match connection.arrival(&published) {
+    let record = Record::new(&shared, &connection, parts, host, identity, started, published);
+    let (parts, published) = (&record.parts, &record.published);
+    let arrival = match connection.arrival(published) {
         Ok(arrival) => arrival,
-        Err(status) => return plain(status),
+        Err(status) => return record.finish(Done::because(plain(status), "ConnectionOutlived")),
     };
     let pick = Pick(random());
     let table = &published.table;
-    // The client's side of an upgrade is kept out of the way of the borrowed parts.
-    let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
-    let decision = table.decide(&gatewright::Request::from_http(&parts, arrival), pick);
-    let response = match &decision {
-        decision if is_guarded(decision) => plain(StatusCode::INTERNAL_SERVER_ERROR),
-        Decision::Respond(respond) => with_head(apply::respond(respond)),
-        Decision::Redirect(redirect) => with_head(apply::redirect(redirect)),
+    let decision = table.decide(&gatewright::Request::from_http(parts, arrival), pick);
+    record.decided(&decision);
+    let done = match &decision {
+        decision if is_guarded(decision) => Done::because(plain(StatusCode::INTERNAL_SERVER_ERROR), "NotServed"),
+        Decision::Respond(respond) => Done::because(with_head(apply::respond(respond)), respond.reason.as_str()),
+        Decision::Redirect(redirect) => Done::because(with_head(apply::redirect(redirect)), "Redirect"),
         Decision::Forward(forward) => match table.backend(forward.backend) {
             Some(backend) => {
                 let tls = |backend: &Backend| published.backends_tls.get(table, backend.id, forward.matched.parent);
-                let to = |backend| To { backend, tls: tls(backend) };
+                let series = |backend: &Backend| published.series.backend(table, backend.id);
+                let to = |backend| To { backend, tls: tls(backend), series: series(backend) };
                 let mirrors = forward.mirrors.iter().filter_map(|id| table.backend(id)).map(to).collect::<Vec<_>>();
-                let exchange = Exchange { shared: &shared, forward, to: to(backend), parts: &parts, pick, started, upgrade, client };
+                let exchange = Exchange { shared: &shared, forward, to: to(backend), parts, pick, started, upgrade, client };
                 exchange.run(any_incoming(incoming), &mirrors).await
             }
-            None => plain(StatusCode::INTERNAL_SERVER_ERROR),
+            None => Done::because(plain(StatusCode::INTERNAL_SERVER_ERROR), "InvalidBackend"),
         },
-        _ => plain(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => Done::because(plain(StatusCode::INTERNAL_SERVER_ERROR), "NotServed"),
     };
-    let matched = decision.matched().map(|matched| table.match_report(matched));
-    let (status, took) = (response.status().as_u16(), started.elapsed());
-    tracing::info!(target: "access", %peer, method = %parts.method, uri = %parts.uri, status, ?took,
-        rule = matched.map(|m| m.to_string()).unwrap_or_default());
-    response
+    drop(decision);
+    record.finish(done)
 }
 
 /// Whether something has to be asked or run before anything else may happen, which this proxy does not do.
