@@ -72,8 +72,8 @@ async fn status(address: SocketAddr, target: &str) -> u16 {
     fetch(address, "GET", "admin", target, &[], b"").await.map_or(0, |answer| answer.status.as_u16())
 }
 
-fn terminate(child: &Child) {
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
 /// While open requests end, the admin port says that no new ones should come; the last lines of the log are written.
@@ -85,7 +85,7 @@ async fn draining_is_told_before_it_is_over() {
     assert_eq!((status(admin, "/healthz").await, status(admin, "/readyz").await), (200, 200));
     let open = tokio::spawn(async move { fetch(http, "GET", "h", "/last?delay=2s", &[], b"").await });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    terminate(&running.child);
+    signal(&running.child, "-TERM");
     for _ in 0..100 {
         if status(admin, "/readyz").await == 503 {
             break;
@@ -109,7 +109,7 @@ async fn options_of_the_admin_port_and_the_log() {
     assert_eq!(running.admin, None);
     let answer = fetch(running.http, "GET", "h", "/", &[("x-request-id", "mine")], b"").await.unwrap();
     assert_eq!(answer.headers["x-request-id"], "mine");
-    terminate(&running.child);
+    signal(&running.child, "-TERM");
     let mut text = String::new();
     running.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(text, "");
@@ -128,4 +128,29 @@ async fn options_of_the_admin_port_and_the_log() {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && text.contains("the admin port"), "{text}");
+}
+
+/// SIGHUP does not end the program: it looks at its manifests.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_reads_the_manifests() {
+    let (_folder, path) = manifests();
+    let running = serve(&path, &["--admin", "127.0.0.1:0"]).await;
+    let admin = running.admin.unwrap();
+    std::fs::write(
+        &path,
+        MANIFESTS.replace("backendRefs: [{name: web, port: 80}]", "filters: [{type: RequestRedirect, requestRedirect: {hostname: other}}]"),
+    )
+    .unwrap();
+    signal(&running.child, "-HUP");
+    let mut generation = Value::Null;
+    for _ in 0..200 {
+        let config = fetch(admin, "GET", "admin", "/debug/config", &[], b"").await.unwrap();
+        generation = serde_json::from_slice::<Value>(&config.body).unwrap()["generation"].clone();
+        if generation == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(generation, 2);
+    assert_eq!(fetch(running.http, "GET", "h", "/", &[], b"").await.unwrap().status, 302);
 }

@@ -149,20 +149,15 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
     let admin = Admin::new(&publisher, is_bound.clone(), log.clone());
     open_admin(admin.clone(), arguments.admin).await?;
     let mut server = tokio::spawn(proxy::serve(publisher.current(), publisher.changes(), settings, stopped, bound));
-    let mut signals = Signals::new()?;
+    let (mut signals, mut hangups) = (Signals::new()?, Hangups::new()?);
     let opened = tokio::time::timeout(Duration::from_secs(5), is_bound.wait_for(|bound| !bound.is_empty()));
     if !matches!(opened.await, Ok(Ok(_))) {
         return Err("no port of the Gateways could be opened; --port-map serves one on another local port".to_owned());
     }
     loop {
-        tokio::select! {
-            changed = changes.recv() => match changed {
-                Some(()) if arguments.manifests.iter().all(|path| path.as_os_str() != "-") => {
-                    let snapshot = source::read_settled(&arguments.manifests).await;
-                    reload(&mut publisher, snapshot);
-                }
-                _ => {}
-            },
+        let may_have_changed = tokio::select! {
+            changed = changes.recv() => changed.is_some(),
+            () = hangups.next() => true,
             () = signals.next() => {
                 tracing::info!("draining");
                 admin.drain();
@@ -170,6 +165,10 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
                 break;
             }
             _ = &mut server => return Err("the server ended".to_owned()),
+        };
+        if may_have_changed && arguments.manifests.iter().all(|path| path.as_os_str() != "-") {
+            let snapshot = source::read_settled(&arguments.manifests).await;
+            reload(&mut publisher, snapshot);
         }
     }
     let _ = server.await;
@@ -230,5 +229,28 @@ impl Signals {
         }
         #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// SIGHUP: look at the manifests now. Without this it would end the program.
+struct Hangups {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    fn new() -> Result<Self, String> {
+        Ok(Self {
+            #[cfg(unix)]
+            hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).map_err(|error| error.to_string())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.hangup.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
     }
 }
