@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{CLEAN, CompileArguments, TROUBLE};
 use crate::admin::Admin;
-use crate::observe::{AccessLog, Lines};
+use crate::observe::{AccessLog, Lines, Spans};
 use crate::proxy::{self, Bound, Settings};
 use crate::publish::{self, Publisher};
 use crate::source;
@@ -144,7 +144,8 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
     }
     let (stop, stopped) = watch::channel(false);
     let (bound, mut is_bound) = watch::channel(Bound::new());
-    let settings = arguments.settings();
+    let settings = Settings { spans: Spans::from_environment()?, ..arguments.settings() };
+    let spans = settings.spans.clone();
     let log = settings.access_log.clone();
     let admin = Admin::new(&publisher, is_bound.clone(), log.clone());
     open_admin(admin.clone(), arguments.admin).await?;
@@ -173,6 +174,8 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
     }
     let _ = server.await;
     log.flush();
+    // Waits for the collector, and blocks.
+    let _ = tokio::task::spawn_blocking(move || spans.shut_down()).await;
     tracing::info!("drained");
     Ok(CLEAN)
 }

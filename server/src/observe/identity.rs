@@ -3,8 +3,8 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+pub(super) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Octets of an id of a client's own that are taken at most.
 const LONGEST: usize = 128;
@@ -83,7 +83,9 @@ mod tests {
 
     fn set(list: &[(&'static str, &'static str)], trusted: bool) -> (Identity, HeaderMap) {
         let mut headers = HeaderMap::new();
-        list.iter().for_each(|(name, value)| drop(headers.append(*name, HeaderValue::from_static(value))));
+        for (name, value) in list {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
         (Identity::set(&mut headers, trusted, || 10), headers)
     }
 

@@ -4,46 +4,74 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use gatewright::connection::ConnectionReport;
+use http::{Method, StatusCode};
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-/// One request.
-#[derive(Serialize)]
-pub(crate) struct RequestLine<'a> {
-    pub(crate) time: String,
+use super::access_log::{cut, now};
+use super::names::Names;
+
+/// Octets of a method that are logged at most.
+const METHOD: usize = 32;
+
+/// What is known of a request that has ended: for its line and its span.
+pub(crate) struct Facts<'a> {
+    pub(crate) names: &'a Names,
     pub(crate) request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) trace_id: Option<&'a str>,
     pub(crate) client: SocketAddr,
-    pub(crate) gateway: &'a str,
     pub(crate) port: u16,
     pub(crate) protocol: &'static str,
     pub(crate) scheme: &'static str,
-    pub(crate) method: &'a str,
+    pub(crate) method: &'a Method,
     pub(crate) host: &'a str,
     /// Without the query, which may hold secrets.
     pub(crate) path: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user_agent: Option<&'a str>,
-    pub(crate) status: u16,
-    pub(crate) duration_ms: f64,
-    /// Octets of the response's body.
-    pub(crate) bytes: u64,
-    /// False if the response was not sent to its end.
+    pub(crate) status: StatusCode,
+    pub(crate) took: Duration,
+    pub(crate) octets: u64,
+    /// Whether the response was sent to its end.
     pub(crate) complete: bool,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub(crate) listener: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub(crate) route: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub(crate) rule: &'a str,
-    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     pub(crate) match_: Option<u32>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub(crate) backend: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) endpoint: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<&'static str>,
+}
+
+/// One request.
+impl Serialize for Facts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("time", &now())?;
+        line.serialize_entry("request_id", self.request_id)?;
+        optional(&mut line, "trace_id", self.trace_id)?;
+        line.serialize_entry("client", &self.client)?;
+        line.serialize_entry("gateway", &self.names.gateway)?;
+        line.serialize_entry("port", &self.port)?;
+        line.serialize_entry("protocol", self.protocol)?;
+        line.serialize_entry("scheme", self.scheme)?;
+        line.serialize_entry("method", cut(self.method.as_str(), METHOD))?;
+        line.serialize_entry("host", self.host)?;
+        line.serialize_entry("path", self.path)?;
+        optional(&mut line, "user_agent", self.user_agent)?;
+        line.serialize_entry("status", &self.status.as_u16())?;
+        line.serialize_entry("duration_ms", &milliseconds(self.took))?;
+        line.serialize_entry("bytes", &self.octets)?;
+        line.serialize_entry("complete", &self.complete)?;
+        for (name, value) in self.names.labels().into_iter().skip(1) {
+            optional(&mut line, name, Some(value).filter(|value| !value.is_empty()))?;
+            if name == "rule" {
+                optional(&mut line, "match", self.match_)?;
+            }
+        }
+        optional(&mut line, "endpoint", self.endpoint)?;
+        optional(&mut line, "reason", self.reason)?;
+        line.end()
+    }
+}
+
+fn optional<M: SerializeMap>(line: &mut M, name: &str, value: Option<impl Serialize>) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| line.serialize_entry(name, &value))
 }
 
 /// One connection or flow that is not HTTP.

@@ -48,6 +48,7 @@ pub async fn serve(
         udp_flows: settings.udp_flows,
         metrics,
         access_log: settings.access_log.clone(),
+        spans: settings.spans.clone(),
         trust_request_id: settings.trust_request_id,
     });
     let mut open: BTreeMap<PortKey, watch::Sender<bool>> = BTreeMap::new();

@@ -25,7 +25,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use crate::observe::{AccessLog, Metrics};
+use crate::observe::{AccessLog, Metrics, Spans};
 use crate::publish::Published;
 
 pub use backend_tls::BackendsTls;
@@ -49,6 +49,8 @@ pub struct Settings {
     pub udp_flows: usize,
     /// Where requests are logged.
     pub access_log: AccessLog,
+    /// Where spans of OpenTelemetry go.
+    pub spans: Spans,
     /// Whether an `x-request-id` of a client is kept.
     pub trust_request_id: bool,
 }
@@ -63,6 +65,7 @@ impl Default for Settings {
             udp_idle: Duration::from_secs(60),
             udp_flows: 4096,
             access_log: AccessLog::default(),
+            spans: Spans::default(),
             trust_request_id: false,
         }
     }
@@ -81,5 +84,6 @@ struct Shared {
     udp_flows: usize,
     metrics: Arc<Metrics>,
     access_log: AccessLog,
+    spans: Spans,
     trust_request_id: bool,
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::body::{self, AnyBody, BoxError};
 use super::connection::Connection;
-use crate::observe::{Counted, Identity, Key, RequestLine, cut, cut_octets, milliseconds, now};
+use crate::observe::{Counted, Facts, Identity, Key, Span, cut, cut_octets};
 use crate::publish::Published;
 
 /// Octets of a path, a host and a user agent that are logged at most.
@@ -61,6 +61,8 @@ pub(super) struct Record {
     connection: Arc<Connection>,
     host: Option<Vec<u8>>,
     identity: Identity,
+    /// Until it has ended.
+    span: Option<Span>,
     started: Instant,
     decided: OnceLock<(Option<Matched>, Option<BackendId>)>,
     is_finished: bool,
@@ -72,12 +74,13 @@ impl Record {
         connection: &Arc<Connection>,
         parts: Parts,
         host: Option<Vec<u8>>,
-        identity: Identity,
+        (identity, span): (Identity, Span),
         started: Instant,
         published: Arc<Published>,
     ) -> Self {
         let (shared, connection) = (Arc::clone(shared), Arc::clone(connection));
-        Self { parts, published, shared, connection, host, identity, started, decided: OnceLock::new(), is_finished: false }
+        let (span, decided) = (Some(span), OnceLock::new());
+        Self { parts, published, shared, connection, host, identity, span, started, decided, is_finished: false }
     }
 
     /// Takes down who decided.
@@ -109,8 +112,12 @@ impl Record {
         let (port, published) = (&self.connection.port, &self.published);
         let key = Key::new(published.ports.get(&**port).copied(), matched, backend, reason, (&self.parts.method, status));
         let counted = published.series.request(&published.table, port, key);
-        let seen = self.shared.access_log.wants(matched.is_some()).then(|| {
+        let is_logged = self.shared.access_log.wants(matched.is_some());
+        let span = self.span.take().filter(Span::is_recording);
+        let seen = (is_logged || span.is_some()).then(|| {
             Box::new(Seen {
+                is_logged,
+                span,
                 shared: Arc::clone(&self.shared),
                 connection: Arc::clone(&self.connection),
                 method: std::mem::take(&mut self.parts.method),
@@ -146,11 +153,13 @@ struct Ending {
     started: Instant,
     octets: u64,
     is_complete: bool,
-    /// What the log says of it, if it says anything.
+    /// What the log and the span say of it, if there is one of them.
     seen: Option<Box<Seen>>,
 }
 
 struct Seen {
+    is_logged: bool,
+    span: Option<Span>,
     shared: Arc<Shared>,
     connection: Arc<Connection>,
     method: Method,
@@ -169,35 +178,35 @@ impl Drop for Ending {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         self.counted.finished(took);
-        let Some(seen) = &self.seen else { return };
-        let names = self.counted.names();
+        let Some(seen) = self.seen.as_mut().map(|seen| &mut **seen) else { return };
         let host = seen.host.as_deref().map(|host| cut_octets(host, HOST)).unwrap_or_default();
         let agent = seen.agent.as_ref().map(|agent| cut_octets(agent.as_bytes(), AGENT));
-        seen.shared.access_log.line(&RequestLine {
-            time: now(),
+        let facts = Facts {
+            names: self.counted.names(),
             request_id: seen.identity.request.to_str().unwrap_or_default(),
             trace_id: seen.identity.trace_id(),
             client: seen.connection.peer,
-            gateway: &names.gateway,
             port: seen.connection.port.port,
             protocol: protocol(seen.version),
             scheme: if seen.connection.tls.is_some() { "https" } else { "http" },
-            method: cut(seen.method.as_str(), 32),
+            method: &seen.method,
             host: &host,
             path: cut(seen.uri.path(), PATH),
             user_agent: agent.as_deref(),
-            status: seen.status.as_u16(),
-            duration_ms: milliseconds(took),
-            bytes: self.octets,
+            status: seen.status,
+            took,
+            octets: self.octets,
             complete: self.is_complete,
-            listener: &names.listener,
-            route: &names.route,
-            rule: &names.rule,
             match_: seen.match_,
-            backend: &names.backend,
             endpoint: seen.endpoint.as_deref(),
             reason: seen.reason,
-        });
+        };
+        if seen.is_logged {
+            seen.shared.access_log.line(&facts);
+        }
+        if let Some(span) = &mut seen.span {
+            span.end(&facts);
+        }
     }
 }
 

@@ -19,7 +19,8 @@ use crate::observe::Identity;
 pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<AnyBody> {
     let started = Instant::now();
     let (mut parts, incoming) = request.into_parts();
-    let identity = Identity::set(&mut parts.headers, shared.trust_request_id, random);
+    let mut identity = Identity::set(&mut parts.headers, shared.trust_request_id, random);
+    let span = shared.spans.start(&mut parts.headers, &mut identity);
     let host = parts
         .uri
         .authority()
@@ -32,7 +33,7 @@ pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, req
     let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
     // One table for the whole request, whatever is published meanwhile.
     let published = shared.current.load_full();
-    let record = Record::new(&shared, &connection, parts, host, identity, started, published);
+    let record = Record::new(&shared, &connection, parts, host, (identity, span), started, published);
     let (parts, published) = (&record.parts, &record.published);
     let arrival = match connection.arrival(published) {
         Ok(arrival) => arrival,
