@@ -7,7 +7,7 @@ use super::lines::Facts;
 
 /// Makes spans, with the feature `otel`.
 #[derive(Clone, Debug, Default)]
-pub struct Spans;
+pub struct Spans(());
 
 /// The span of a request, with the feature `otel`.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Spans {
     ///
     /// None.
     pub fn from_environment() -> Result<Self, String> {
-        Ok(Self)
+        Ok(Self(()))
     }
 
     /// Nothing waits to be exported.

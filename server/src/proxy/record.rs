@@ -178,7 +178,7 @@ impl Drop for Ending {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         self.counted.finished(took);
-        let Some(seen) = self.seen.as_mut().map(|seen| &mut **seen) else { return };
+        let Some(seen) = self.seen.as_deref_mut() else { return };
         let host = seen.host.as_deref().map(|host| cut_octets(host, HOST)).unwrap_or_default();
         let agent = seen.agent.as_ref().map(|agent| cut_octets(agent.as_bytes(), AGENT));
         let facts = Facts {
