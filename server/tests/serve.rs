@@ -25,16 +25,19 @@ spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: web, port: 80}]}]
 ";
 
 struct Running {
-    child: Child,
-    /// Where each thing listens, as the log says it.
+    child: Ended,
+    /// Where it listens, as its log says.
     http: SocketAddr,
     admin: Option<SocketAddr>,
 }
 
-impl Drop for Running {
+/// Is ended, whatever becomes of the test.
+struct Ended(Child);
+
+impl Drop for Ended {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -58,7 +61,7 @@ async fn serve(manifests: &Path, arguments: &[&str]) -> Running {
     }
     // What is not read would block the program one day.
     std::thread::spawn(move || log.for_each(drop));
-    Running { child, http: http.unwrap(), admin }
+    Running { child: Ended(child), http: http.unwrap(), admin }
 }
 
 fn manifests() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -85,7 +88,7 @@ async fn draining_is_told_before_it_is_over() {
     assert_eq!((status(admin, "/healthz").await, status(admin, "/readyz").await), (200, 200));
     let open = tokio::spawn(async move { fetch(http, "GET", "h", "/last?delay=2s", &[], b"").await });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    signal(&running.child, "-TERM");
+    signal(&running.child.0, "-TERM");
     for _ in 0..100 {
         if status(admin, "/readyz").await == 503 {
             break;
@@ -96,8 +99,8 @@ async fn draining_is_told_before_it_is_over() {
     assert!(!open.is_finished());
     assert_eq!(open.await.unwrap().unwrap().pod(), "web");
     let mut text = String::new();
-    running.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    running.child.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(running.child.0.wait().unwrap().code(), Some(0));
     let line: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!((&line["path"], &line["route"]), (&"/last".into(), &"HTTPRoute/default/r".into()));
 }
@@ -109,9 +112,9 @@ async fn options_of_the_admin_port_and_the_log() {
     assert_eq!(running.admin, None);
     let answer = fetch(running.http, "GET", "h", "/", &[("x-request-id", "mine")], b"").await.unwrap();
     assert_eq!(answer.headers["x-request-id"], "mine");
-    signal(&running.child, "-TERM");
+    signal(&running.child.0, "-TERM");
     let mut text = String::new();
-    running.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    running.child.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(text, "");
 
     // A port that was asked for must open.
@@ -125,9 +128,19 @@ async fn options_of_the_admin_port_and_the_log() {
         "--admin",
         &taken.local_addr().unwrap().to_string(),
     ]);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(2) && text.contains("the admin port"), "{text}");
+    let mut running = Ended(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut code = None;
+    for _ in 0..600 {
+        code = running.0.try_wait().unwrap();
+        if code.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(code.and_then(|code| code.code()), Some(2));
+    let mut text = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(text.contains("the admin port"), "{text}");
 }
 
 /// SIGHUP does not end the program: it looks at its manifests.
@@ -141,7 +154,7 @@ async fn a_hangup_reads_the_manifests() {
         MANIFESTS.replace("backendRefs: [{name: web, port: 80}]", "filters: [{type: RequestRedirect, requestRedirect: {hostname: other}}]"),
     )
     .unwrap();
-    signal(&running.child, "-HUP");
+    signal(&running.child.0, "-HUP");
     let mut generation = Value::Null;
     for _ in 0..200 {
         let config = fetch(admin, "GET", "admin", "/debug/config", &[], b"").await.unwrap();

@@ -131,6 +131,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
 }
 
 async fn serve(arguments: &Arguments) -> Result<u8, String> {
+    // Before anything is open that a supervisor could see.
+    let (mut signals, mut hangups) = (Signals::new()?, Hangups::new()?);
     let mut publisher = Publisher::new(arguments.compile.options(), arguments.gateway.clone());
     // Watch before reading: a change in between is seen.
     let (mut changes, _watcher) = source::watch(&arguments.manifests);
@@ -150,7 +152,6 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
     let admin = Admin::new(&publisher, is_bound.clone(), log.clone());
     open_admin(admin.clone(), arguments.admin).await?;
     let mut server = tokio::spawn(proxy::serve(publisher.current(), publisher.changes(), settings, stopped, bound));
-    let (mut signals, mut hangups) = (Signals::new()?, Hangups::new()?);
     let opened = tokio::time::timeout(Duration::from_secs(5), is_bound.wait_for(|bound| !bound.is_empty()));
     if !matches!(opened.await, Ok(Ok(_))) {
         return Err("no port of the Gateways could be opened; --port-map serves one on another local port".to_owned());
