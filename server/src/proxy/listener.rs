@@ -74,10 +74,11 @@ pub async fn serve(
             let address = SocketAddr::new(settings.bind, settings.port_map.get(&key.port).copied().unwrap_or(key.port));
             match open_socket(key.transport, address).await {
                 Ok((local, socket)) => {
-                    tracing::info!(port = %key, %local, "listening");
                     bound.send_modify(|bound| {
                         bound.insert(key.clone(), local);
                     });
+                    // Whoever reads this finds the server ready.
+                    tracing::info!(port = %key, %local, "listening");
                     let (close, closed) = watch::channel(false);
                     let (shared, named) = (Arc::clone(&shared), Arc::new(key.clone()));
                     match socket {
