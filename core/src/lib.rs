@@ -39,6 +39,7 @@ mod compile;
 mod decide;
 mod features;
 mod octets;
+mod routing;
 mod validate;
 
 pub use compile::{Changes, Compiled, Compiler, ObjectStatus, Status, Update, compile};

@@ -5,8 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::decision::{Check, Decision, HeaderEdits, Matched, ResponseEdits};
+use crate::decision::{Check, Decision, HeaderEdits, Matched, Parent, ResponseEdits};
 use crate::diagnostic::ObjectRef;
+pub use crate::routing::RoutingRow;
 use crate::table::{BackendId, BackendTls, Endpoints, SubjectAltName, Table, Trust};
 
 /// A decision with names.
@@ -338,61 +339,32 @@ impl Table {
         }
     }
 
-    /// Every match of the table in the order of its listeners, hostnames and precedence, as rows for a person:
-    /// listener and hostname, conditions, rule, and what is done.
-    pub fn routing_rows(&self) -> Vec<[String; 4]> {
-        let mut rows = Vec::new();
-        for site in self.sites() {
-            let Some(listener) = site.parent.listener().and_then(|id| self.listener(id)) else { continue };
-            let host = site.hostname.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string);
-            let name = format!("{}:{} {host}", listener.name, self.port(listener.port).map_or(0, |port| port.number));
-            for id in self.matches_at(&site) {
-                let conditions = self.matcher(id).map(ToString::to_string).unwrap_or_default();
-                let Some(rule) = self.match_info(id).and_then(|info| self.rule(info.rule)) else { continue };
-                let route = self.route(rule.route).map(|route| route.object.to_string()).unwrap_or_default();
-                let place =
-                    rule.name.as_deref().map_or_else(|| format!("{route} rule {}", rule.index), |name| format!("{route} rule `{name}`"));
-                rows.push([name.clone(), conditions, place, self.action(rule.id)]);
-            }
-        }
-        rows
-    }
-
-    /// What a rule does, in short.
-    fn action(&self, rule: crate::table::RuleId) -> String {
-        let Some(data) = self.rule_data(rule) else { return String::new() };
-        if data.fail_closed() {
-            return "500".to_owned();
-        }
-        if let Some(redirect) = &data.filters.redirect {
-            return format!("redirect {}", redirect.status.as_u16());
-        }
-        let shares = data.shares.iter().map(|(weight, share)| match share.backend {
-            Some(backend) => format!("{} ({weight})", self.backend_report(backend)),
-            None => format!("500 ({weight})"),
-        });
-        let shares: Vec<_> = shares.collect();
-        if shares.is_empty() { "500".to_owned() } else { shares.join(", ") }
-    }
-
     /// The names of a match.
     pub fn match_report(&self, matched: Matched) -> MatchReport {
-        let listener = matched.parent.listener().and_then(|id| self.listener(id));
-        let frontend = match matched.parent {
-            crate::decision::Parent::Service(id) => self.frontend(id),
-            crate::decision::Parent::Listener(_) => None,
+        let rule = self.rule(matched.rule);
+        MatchReport {
+            route: self.route(matched.route).map(|r| r.object.clone()).unwrap_or_default(),
+            rule: rule.map(|r| r.index).unwrap_or_default(),
+            rule_name: rule.and_then(|r| r.name.as_deref().map(str::to_owned)),
+            match_: self.match_info(matched.match_).map(|m| m.index).unwrap_or_default(),
+            ..self.parent_report(matched.parent)
+        }
+    }
+
+    /// The names of a parent alone.
+    pub(crate) fn parent_report(&self, parent: Parent) -> MatchReport {
+        let listener = parent.listener().and_then(|id| self.listener(id));
+        let frontend = match parent {
+            Parent::Service(id) => self.frontend(id),
+            Parent::Listener(_) => None,
         };
         let gateway = listener.and_then(|l| self.gateway(l.gateway));
-        let rule = self.rule(matched.rule);
         MatchReport {
             gateway: gateway.map(|g| format!("{}/{}", g.object.namespace, g.object.name)).unwrap_or_default(),
             listener: listener.map(|l| l.name.to_string()).unwrap_or_default(),
             listener_set: listener.filter(|l| &*l.owner.kind == "ListenerSet").map(|l| format!("{}/{}", l.owner.namespace, l.owner.name)),
             service: frontend.map(|f| format!("{}/{}{}", f.service.namespace, f.service.name, f.port_suffix())),
-            route: self.route(matched.route).map(|r| r.object.clone()).unwrap_or_default(),
-            rule: rule.map(|r| r.index).unwrap_or_default(),
-            rule_name: rule.and_then(|r| r.name.as_deref().map(str::to_owned)),
-            match_: self.match_info(matched.match_).map(|m| m.index).unwrap_or_default(),
+            ..MatchReport::default()
         }
     }
 

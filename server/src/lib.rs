@@ -6,13 +6,16 @@
 //!
 //! [`source`] reads manifests and watches them, [`publish`] compiles them and swaps the table together with the
 //! [`certificates`] of its listeners and the policies ([`extensions`]) of its rules, [`proxy`] carries out decisions on
-//! sockets, and [`command`] holds one file for each subcommand.
+//! sockets, [`observe`] counts and logs what it does, [`admin`] shows that on a port of its own, and [`command`] holds one
+//! file for each subcommand.
 
+pub mod admin;
 pub mod certificates;
 pub mod command;
 pub mod echo;
 pub mod extensions;
 pub mod features;
+pub mod observe;
 pub mod proxy;
 pub mod publish;
 pub mod source;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::certificates::Certificates;
 use crate::extensions::{Extensions, KeyFiles};
+use crate::observe::{History, Metrics, Series};
 use crate::proxy::BackendsTls;
 use crate::source::Snapshot;
 
@@ -58,6 +59,8 @@ pub struct Published {
     pub backends_tls: BackendsTls,
     /// The policies of its rules.
     pub extensions: Extensions,
+    /// Where its requests are counted.
+    pub series: Series,
 }
 
 /// Why a change was not taken.
@@ -81,6 +84,8 @@ pub struct Publisher {
     current: Arc<ArcSwap<Published>>,
     changed: watch::Sender<()>,
     hash: Option<u64>,
+    metrics: Arc<Metrics>,
+    history: Arc<History>,
 }
 
 impl Publisher {
@@ -90,7 +95,10 @@ impl Publisher {
     pub fn new(mut options: Options, gateway: Option<String>) -> Self {
         options.features = crate::features::served();
         let (changed, _) = watch::channel(());
-        Self { options, compiler: None, gateway, keys: KeyFiles::new(), current: Arc::default(), changed, hash: None }
+        let (metrics, history) = (Arc::<Metrics>::default(), Arc::default());
+        let empty = Published { series: Series::new(&metrics), ..Published::default() };
+        let (current, keys) = (Arc::new(ArcSwap::from_pointee(empty)), KeyFiles::new());
+        Self { options, compiler: None, gateway, keys, current, changed, hash: None, metrics, history }
     }
 
     /// Files with the keys of issuers of tokens, for policies that name none.
@@ -98,6 +106,11 @@ impl Publisher {
     pub fn with_keys(mut self, keys: KeyFiles) -> Self {
         self.keys = keys;
         self
+    }
+
+    /// What has been published, and what has not.
+    pub fn history(&self) -> Arc<History> {
+        Arc::clone(&self.history)
     }
 
     /// Where the table is read on each request.
@@ -130,8 +143,18 @@ impl Publisher {
         if self.hash.replace(hash) == Some(hash) {
             return Ok(None);
         }
-        let loaded = snapshot.loaded;
-        if let Some(error) = snapshot.errors.first() {
+        let manifests = snapshot.hash;
+        let result = self.take(snapshot, &before);
+        match &result {
+            Ok(_) => self.history.published(manifests),
+            Err(rejected) => self.history.rejected(&rejected.reason, &rejected.diagnostics),
+        }
+        result
+    }
+
+    fn take(&mut self, snapshot: Snapshot, before: &Published) -> Result<Option<Vec<Diagnostic>>, Rejected> {
+        let Snapshot { loaded, errors, hash } = snapshot;
+        if let Some(error) = errors.first() {
             return Err(Rejected { reason: error.to_string(), diagnostics: loaded.diagnostics });
         }
         if loaded.is_broken() {
@@ -154,13 +177,14 @@ impl Publisher {
             Some(compiler) => {
                 let resources = compiler.resources();
                 let certificates = Certificates::read(&table, resources, &before.certificates);
-                (certificates, BackendsTls::read(&table, resources, &before.backends_tls))
+                (certificates, BackendsTls::read(&table, resources, &before.backends_tls, self.metrics.connects()))
             }
             None => Default::default(),
         };
         // A file that a policy was made of is known only now.
-        self.hash = Some(hash_of(snapshot.hash, extensions.files()));
-        self.current.store(Arc::new(Published { table, ports, certificates, backends_tls, extensions }));
+        self.hash = Some(hash_of(hash, extensions.files()));
+        let series = Series::new(&self.metrics);
+        self.current.store(Arc::new(Published { table, ports, certificates, backends_tls, extensions, series }));
         self.changed.send_replace(());
         Ok(Some(diagnostics))
     }
@@ -172,11 +196,13 @@ impl Publisher {
                 let mut changes = Changes::between(compiler.resources(), resources);
                 changes.extensions = Some(extensions);
                 let update = compiler.update(changes);
+                self.history.compiled(&update.status, &update.gone);
                 (update.table, update.diagnostics)
             }
             None => {
                 self.options.extensions = extensions;
                 let compiler = self.compiler.insert(Compiler::new(resources, self.options.clone()));
+                self.history.compiled(&compiler.status(), &[]);
                 (compiler.table().clone(), compiler.diagnostics())
             }
         }

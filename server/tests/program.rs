@@ -133,7 +133,7 @@ impl Drop for Running {
 async fn serve(manifests: &[&Path]) -> (Running, SocketAddr) {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut command = program();
-    command.arg("serve").args(manifests).args([
+    command.stdout(Stdio::null()).arg("serve").args(manifests).args([
         "--bind",
         "127.0.0.1",
         "--drain-timeout",

@@ -450,6 +450,14 @@ impl Table {
         [of(&served.http), of(&served.grpc)].into_iter().flatten().flatten().collect()
     }
 
+    /// The rules for connections at a place, in order of precedence: those of TLSRoutes, or of TCPRoutes and UDPRoutes.
+    pub(crate) fn rules_at(&self, site: &Site) -> Vec<RuleId> {
+        let Some(served) = self.served(site.parent) else { return Vec::new() };
+        let tls = served.tls.get(site.hostname.as_ref()).map(|list| path_index::rules(list).collect::<Vec<_>>());
+        let streams = if site.hostname.is_none() { &served.streams[..] } else { &[] };
+        tls.into_iter().flatten().chain(streams.iter().copied()).collect()
+    }
+
     /// Every place where something is served, in order.
     pub(crate) fn sites(&self) -> BTreeSet<Site> {
         let listeners = self.inner.parents.listeners.iter().map(|listener| Parent::Listener(listener.id));

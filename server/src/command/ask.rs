@@ -10,31 +10,31 @@ use serde::{Deserialize, Serialize};
 /// A question; one line of `--requests`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Question {
-    pub(super) gateway: Option<String>,
-    pub(super) port: Option<u16>,
-    pub(super) listener: Option<String>,
+pub(crate) struct Question {
+    pub(crate) gateway: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) listener: Option<String>,
     /// In a mesh: the namespace of the client, and the Service as `namespace/name`.
-    pub(super) client: Option<String>,
-    pub(super) service: Option<String>,
-    pub(super) scheme: Option<String>,
-    pub(super) sni: Option<String>,
+    pub(crate) client: Option<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) scheme: Option<String>,
+    pub(crate) sni: Option<String>,
     #[serde(default)]
-    pub(super) method: Option<String>,
-    pub(super) authority: Option<String>,
+    pub(crate) method: Option<String>,
+    pub(crate) authority: Option<String>,
     /// A request has a target, a connection a transport.
-    pub(super) target: Option<String>,
-    pub(super) connection: Option<Transport>,
+    pub(crate) target: Option<String>,
+    pub(crate) connection: Option<Transport>,
     #[serde(default)]
-    pub(super) headers: Fields,
+    pub(crate) headers: Fields,
     #[serde(default)]
-    pub(super) pick: u64,
+    pub(crate) pick: u64,
 }
 
 /// The transport of a connection or flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     Tls,
     Tcp,
     Udp,
@@ -56,7 +56,7 @@ pub(super) enum Answer {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 #[allow(clippy::large_enum_variant, reason = "one is made for each line of output")]
-pub(super) enum Reasons {
+pub(crate) enum Reasons {
     Request(Explanation),
     Connection(ConnectionExplanation),
     PassThrough(PassThrough),
@@ -65,7 +65,7 @@ pub(super) enum Reasons {
 /// In a mesh: no route has the Service as parent ([A-22]).
 #[derive(Debug, Serialize)]
 #[serde(tag = "decision", rename = "passThrough")]
-pub(super) struct PassThrough {
+pub(crate) struct PassThrough {
     message: &'static str,
 }
 
@@ -128,7 +128,7 @@ impl Question {
     }
 
     /// What becomes of it, and why.
-    pub(super) fn explain(&self, table: &Table) -> Result<Reasons, String> {
+    pub(crate) fn explain(&self, table: &Table) -> Result<Reasons, String> {
         let Some((place, listener)) = self.place(table)? else { return Ok(Reasons::PassThrough(PassThrough::NO_ROUTE)) };
         let arrival = Arrival { place, sni: self.sni.as_deref(), listener };
         let pick = Pick(self.pick);

@@ -2,7 +2,7 @@
 //!
 //! Exit codes are the same for every output format: 0 clean, 1 findings or no match, 2 usage or I/O.
 
-mod ask;
+pub(crate) mod ask;
 mod check;
 mod decide;
 pub mod demo;

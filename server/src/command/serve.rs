@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use super::{CLEAN, CompileArguments, TROUBLE};
+use crate::admin::Admin;
+use crate::observe::{AccessLog, Lines, Spans};
 use crate::proxy::{self, Bound, Limits, Settings};
 use crate::publish::{self, Publisher};
 use crate::source;
@@ -56,8 +58,44 @@ pub(super) struct Arguments {
     /// Octets of a request's body at most; others are answered 413. Without it, bodies of any size are passed on.
     #[arg(long, value_name = "OCTETS")]
     max_body: Option<u64>,
+    /// Address of the admin port: health, metrics, and questions about the table that serves; `off` is none
+    /// [default: 127.0.0.1:9901, or none if that is taken].
+    #[arg(long, value_name = "ADDRESS", value_parser = admin_address)]
+    admin: Option<AdminAddress>,
+    /// Which requests get a line of the access log, JSON on standard output.
+    #[arg(long, value_enum, default_value_t, value_name = "LINES")]
+    access_log: AccessLines,
+    /// Keep the `x-request-id` of a client instead of writing a new one.
+    #[arg(long)]
+    trust_request_id: bool,
     #[command(flatten)]
     compile: CompileArguments,
+}
+
+/// Where the admin port is.
+#[derive(Clone, Copy, Debug)]
+enum AdminAddress {
+    Off,
+    At(SocketAddr),
+}
+
+fn admin_address(text: &str) -> Result<AdminAddress, String> {
+    match text {
+        "off" => Ok(AdminAddress::Off),
+        _ => text.parse().map(AdminAddress::At).map_err(|_| "expected ADDRESS:PORT, for instance 127.0.0.1:9901, or off".to_owned()),
+    }
+}
+
+/// What the access log has.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum AccessLines {
+    /// Every request and connection.
+    #[default]
+    Json,
+    /// Those that no route matched.
+    Unmatched,
+    /// Nothing.
+    Off,
 }
 
 fn port_pair(text: &str) -> Result<(u16, u16), String> {
@@ -88,6 +126,15 @@ impl Arguments {
             resolve,
             drain: Duration::from_secs(self.drain_timeout),
             udp_idle: Duration::from_secs(self.udp_idle_timeout),
+            access_log: AccessLog::to(
+                std::io::stdout(),
+                match self.access_log {
+                    AccessLines::Json => Lines::All,
+                    AccessLines::Unmatched => Lines::Unmatched,
+                    AccessLines::Off => Lines::None,
+                },
+            ),
+            trust_request_id: self.trust_request_id,
             ..Settings::default()
         })
     }
@@ -108,7 +155,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, String> {
 }
 
 async fn serve(arguments: &Arguments) -> Result<u8, String> {
-    let settings = arguments.settings()?;
+    // Before anything is open that a supervisor could see.
+    let (mut signals, mut hangups) = (Signals::new()?, Hangups::new()?);
+    let settings = Settings { spans: Spans::from_environment()?, ..arguments.settings()? };
     let mut publisher = Publisher::new(arguments.compile.options(), arguments.gateway.clone()).with_keys(arguments.compile.keys());
     // Watch before reading: a change in between is seen.
     let (mut changes, _watcher) = source::watch(&arguments.manifests);
@@ -122,34 +171,55 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
     }
     let (stop, stopped) = watch::channel(false);
     let (bound, mut is_bound) = watch::channel(Bound::new());
+    let spans = settings.spans.clone();
+    let log = settings.access_log.clone();
+    let admin = Admin::new(&publisher, is_bound.clone(), log.clone());
+    open_admin(admin.clone(), arguments.admin).await?;
     let mut server = tokio::spawn(proxy::serve(publisher.current(), publisher.changes(), settings, stopped, bound));
-    let mut signals = Signals::new()?;
     let opened = tokio::time::timeout(Duration::from_secs(5), is_bound.wait_for(|bound| !bound.is_empty()));
     if !matches!(opened.await, Ok(Ok(_))) {
         return Err("no port of the Gateways could be opened; --port-map serves one on another local port".to_owned());
     }
     loop {
-        tokio::select! {
-            changed = changes.recv() => match changed {
-                Some(()) if arguments.manifests.iter().all(|path| path.as_os_str() != "-") => {
-                    let files = source::read_settled(&arguments.manifests).await;
-                    if !publisher.has_seen(files.hash) {
-                        reload(&mut publisher, files.load());
-                    }
-                }
-                _ => {}
-            },
+        let may_have_changed = tokio::select! {
+            changed = changes.recv() => changed.is_some(),
+            () = hangups.next() => true,
             () = signals.next() => {
                 tracing::info!("draining");
+                admin.drain();
                 stop.send_replace(true);
                 break;
             }
             _ = &mut server => return Err("the server ended".to_owned()),
+        };
+        if may_have_changed && arguments.manifests.iter().all(|path| path.as_os_str() != "-") {
+            let files = source::read_settled(&arguments.manifests).await;
+            if !publisher.has_seen(files.hash) {
+                reload(&mut publisher, files.load());
+            }
         }
     }
     let _ = server.await;
+    log.flush();
+    // Waits for the collector, and blocks.
+    let _ = tokio::task::spawn_blocking(move || spans.shut_down()).await;
     tracing::info!("drained");
     Ok(CLEAN)
+}
+
+/// Opens the admin port. One that was asked for must open; the usual one may be another server's.
+async fn open_admin(admin: Admin, address: Option<AdminAddress>) -> Result<(), String> {
+    let (at, must) = match address {
+        Some(AdminAddress::Off) => return Ok(()),
+        Some(AdminAddress::At(at)) => (at, true),
+        None => (SocketAddr::from(([127, 0, 0, 1], 9901)), false),
+    };
+    match admin.open(at).await {
+        Ok(local) => tracing::info!(%local, "admin"),
+        Err(error) if must => return Err(format!("the admin port {at} cannot be opened: {error}")),
+        Err(error) => tracing::warn!(address = %at, %error, "there is no admin port; --admin names another one"),
+    }
+    Ok(())
 }
 
 /// Takes a change, or reports it and keeps the last good table.
@@ -189,5 +259,28 @@ impl Signals {
         }
         #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// SIGHUP: look at the manifests now. Without this it would end the program.
+struct Hangups {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    fn new() -> Result<Self, String> {
+        Ok(Self {
+            #[cfg(unix)]
+            hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).map_err(|error| error.to_string())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.hangup.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
     }
 }

@@ -11,7 +11,6 @@ use gatewright::table::{BackendId, BackendTls, GatewayId, SubjectAltName, Trust}
 use gatewright::{ObjectRef, Resources, Table};
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -25,6 +24,7 @@ use super::body::AnyBody;
 use super::stream::CONNECT;
 use super::upstream::{Http2Pool, connector, pool};
 use crate::certificates::{Material, Objects, PROVIDER, certified_key, trusted};
+use crate::observe::{Connector, Connects};
 
 /// How a table speaks TLS to backends.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ struct Wanted {
 /// Speaks TLS to backends in one way.
 pub struct Speaker {
     /// For HTTP/1.1, with connections that are kept.
-    pub(super) http1: Client<HttpsConnector<HttpConnector>, AnyBody>,
+    pub(super) http1: Client<HttpsConnector<Connector>, AnyBody>,
     /// For HTTP/2.
     pub(super) http2: Http2Pool,
     http2_config: Arc<ClientConfig>,
@@ -70,7 +70,7 @@ impl fmt::Debug for Speaker {
 
 impl BackendsTls {
     /// Reads what a table asks for from the objects it was compiled from.
-    pub fn read(table: &Table, resources: &Resources, before: &Self) -> Self {
+    pub(crate) fn read(table: &Table, resources: &Resources, before: &Self, connects: &Arc<Connects>) -> Self {
         let mut this = Self::default();
         let mut objects = None;
         let mut failed = BTreeSet::new();
@@ -81,7 +81,7 @@ impl BackendsTls {
                 let certificate = tls.client_certificate.clone().or_else(|| gateway.backend_client_certificate.clone());
                 let wanted = Wanted { tls: tls.clone(), certificate };
                 if !this.speakers.contains_key(&wanted) && !failed.contains(&wanted) {
-                    match before.speaker(&wanted, objects) {
+                    match before.speaker(&wanted, objects, connects) {
                         Ok(speaker) => {
                             this.speakers.insert(wanted.clone(), speaker);
                         }
@@ -108,7 +108,7 @@ impl BackendsTls {
     }
 
     /// One as it was, or a new one.
-    fn speaker(&self, wanted: &Wanted, objects: &Objects<'_>) -> Result<Arc<Speaker>, String> {
+    fn speaker(&self, wanted: &Wanted, objects: &Objects<'_>, connects: &Arc<Connects>) -> Result<Arc<Speaker>, String> {
         let authorities = match &wanted.tls.trust {
             Trust::System => None,
             Trust::Bundles(bundles) => Some(bundles.iter().filter_map(|bundle| objects.authorities(bundle)).collect()),
@@ -120,13 +120,13 @@ impl BackendsTls {
         let material = Read { authorities, certificate };
         match self.speakers.get(wanted).filter(|known| known.material == material) {
             Some(known) => Ok(Arc::clone(known)),
-            None => Speaker::new(&wanted.tls, material).map(Arc::new),
+            None => Speaker::new(&wanted.tls, material, connects).map(Arc::new),
         }
     }
 }
 
 impl Speaker {
-    fn new(tls: &BackendTls, material: Read) -> Result<Self, String> {
+    fn new(tls: &BackendTls, material: Read, connects: &Arc<Connects>) -> Result<Self, String> {
         let name = ServerName::try_from(tls.hostname.to_string()).map_err(|error| error.to_string())?;
         let verifier = Verifier { roots: roots(material.authorities.as_deref())?, names: tls.subject_alt_names.clone() };
         let config = |alpn: &[&[u8]]| {
@@ -150,7 +150,7 @@ impl Speaker {
             .https_only()
             .with_server_name_resolver(FixedServerNameResolver::new(name.clone()))
             .enable_http1()
-            .wrap_connector(tcp);
+            .wrap_connector(Connector::new(tcp, connects));
         let http1 = pool().build(connector);
         let (http2_config, stream_config) = (Arc::new(config(&[b"h2"])?), Arc::new(config(&[])?));
         Ok(Self { http1, http2: Http2Pool::default(), http2_config, stream_config, name, material })

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::backend_tls::Speaker;
+use super::connection_record::{ConnectionRecord, word};
 use super::limits::Token;
 use super::listener::told;
 use super::strict::{Gate, Strict};
@@ -28,6 +29,7 @@ use super::tls::Hello;
 use super::upstream::Address;
 use super::{Shared, service, stream};
 use crate::certificates::{ListenerName, Validation};
+use crate::observe::{Open, caught};
 use crate::publish::{PortKey, Published};
 
 /// How long an idle connection of HTTP/1 is kept for a request that may be on its way, when it should end.
@@ -53,7 +55,7 @@ pub(super) struct Connection {
     /// Requests that have come.
     requests: AtomicUsize,
     /// Requests that are not done with.
-    open: AtomicUsize,
+    underway: AtomicUsize,
 }
 
 /// What a TLS handshake led to.
@@ -66,11 +68,11 @@ pub(super) struct Handshake {
 
 impl Connection {
     /// A request begins; true for one that should be the last of this connection.
-    pub(super) fn begin(self: &Arc<Self>, is_http2: bool, most: usize) -> (Open, bool) {
-        self.open.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn begin(self: &Arc<Self>, is_http2: bool, most: usize) -> (Underway, bool) {
+        self.underway.fetch_add(1, Ordering::Relaxed);
         self.is_http2.store(is_http2, Ordering::Relaxed);
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        (Open(Arc::clone(self)), number >= most || self.is_ending.load(Ordering::Relaxed))
+        (Underway(Arc::clone(self)), number >= most || self.is_ending.load(Ordering::Relaxed))
     }
 
     /// Waits until the connection must end, whatever it carries.
@@ -87,7 +89,7 @@ impl Connection {
         let mut before = 0;
         loop {
             let requests = self.requests.load(Ordering::Relaxed);
-            let is_idle = requests == before && self.open.load(Ordering::Relaxed) == 0;
+            let is_idle = requests == before && self.underway.load(Ordering::Relaxed) == 0;
             if is_idle || requests >= limits.requests_per_connection || begun.elapsed() >= limits.connection_age {
                 return requests > 0;
             }
@@ -110,11 +112,11 @@ impl Connection {
 
 /// A request of a connection, until its response has been sent or given up.
 #[derive(Debug)]
-pub(super) struct Open(Arc<Connection>);
+pub(super) struct Underway(Arc<Connection>);
 
-impl Drop for Open {
+impl Drop for Underway {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.underway.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -127,6 +129,8 @@ pub(super) struct Incoming {
     /// Told when the port is closed.
     pub(super) closed: watch::Receiver<bool>,
     pub(super) life: Life,
+    /// Counts it as long as it lives.
+    pub(super) open: Open,
 }
 
 /// What a connection has for as long as it lives, tunnels included.
@@ -163,11 +167,16 @@ impl Incoming {
         let pick = Pick(service::random());
         let arrival = Arrival { place: Place::Port(*port), sni: server_name.as_deref(), listener: None };
         let decision = published.table.decide_connection(&arrival, pick);
-        if !matches!(decision, ConnectionDecision::Http { .. }) {
-            let decision = published.table.connection_report(&decision);
-            let sni = server_name.as_deref().unwrap_or_default();
-            tracing::info!(target: "access", peer = %self.peer, port = %self.port, sni, %decision);
-        }
+        self.open.decided(word(&decision));
+        let record = (!matches!(decision, ConnectionDecision::Http { .. })).then(|| {
+            let protocol = if hello.is_some() { "TLS" } else { "TCP" };
+            let of = (protocol, self.peer, server_name.as_deref());
+            let in_flight = match &decision {
+                ConnectionDecision::Forward(forward) => Some(published.series.backend(&published.table, forward.backend).start()),
+                _ => None,
+            };
+            ConnectionRecord::new(&self.shared, &self.port, of, (&published.table, &decision), in_flight)
+        });
         // A table must not live as long as the connections that it has decided: it is dropped before each goes on.
         match (decision, hello) {
             (ConnectionDecision::Http { listener: None }, None) => {
@@ -181,6 +190,8 @@ impl Incoming {
             }
             (ConnectionDecision::Forward(forward), hello) => {
                 let Some((address, tls)) = self.address(&published, &forward, pick) else { return Ok(()) };
+                let mut record = record;
+                record.iter_mut().for_each(|record| record.goes_to(&address));
                 match (forward.tls, hello, forward.matched.parent) {
                     (ConnectionTls::None, None, _) => {
                         drop(published);
@@ -230,13 +241,20 @@ impl Incoming {
     {
         let gate = Arc::<Gate>::default();
         let stream = TokioIo::new(Strict::new(stream, Arc::clone(&gate)));
-        let (is_http2, is_ending, requests, open) = Default::default();
+        let (is_http2, is_ending, requests, underway) = Default::default();
+        let _open = self.open;
         let connection =
-            Arc::new(Connection { port: self.port, peer: self.peer, tls, gate, life: self.life, is_http2, is_ending, requests, open });
+            Arc::new(Connection { port: self.port, peer: self.peer, tls, gate, life: self.life, is_http2, is_ending, requests, underway });
         let (shared, of_requests) = (Arc::clone(&self.shared), Arc::clone(&connection));
         let service = hyper::service::service_fn(move |request| {
             let (shared, connection) = (Arc::clone(&shared), Arc::clone(&of_requests));
-            async move { Ok::<_, std::convert::Infallible>(service::contained(service::answer(shared, connection, request)).await) }
+            async move {
+                let answer = caught(service::answer(Arc::clone(&shared), connection, request)).await;
+                Ok::<_, std::convert::Infallible>(answer.unwrap_or_else(|| {
+                    shared.metrics.panicked();
+                    service::plain(StatusCode::INTERNAL_SERVER_ERROR)
+                }))
+            }
         });
         let mut requests = pin!(self.http.serve_connection_with_upgrades(stream, service).into_owned());
         let (mut closed, mut stop) = (self.closed, self.shared.stop.clone());

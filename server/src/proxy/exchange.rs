@@ -19,11 +19,13 @@ use super::connection::Connection;
 use super::guard::{Allowed, is_grpc};
 use super::incoming::Fault;
 use super::interim::Interim;
+use super::record::Done;
 use super::retries::Retries;
 use super::service::{Place, plain, with_head};
 use super::upstream::{self, Address};
 use super::{Shared, ext_auth, hop, mirror, stream};
 use crate::extensions::Trouble;
+use crate::observe::{BackendSeries, InFlight, Outcome, count};
 
 /// What came of an attempt.
 enum Failure {
@@ -37,10 +39,20 @@ enum Failure {
     Budget,
 }
 
+/// Waits until then; for ever if there is no such time, and without a timer.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What a backend answered.
 struct Answered {
     response: Response<Incoming>,
     address: Address,
+    /// Counts for the backend until the answer has ended.
+    in_flight: InFlight,
     /// The deadline of the attempt ([TO-2]).
     until: Option<Instant>,
 }
@@ -49,6 +61,7 @@ struct Answered {
 pub(super) struct To<'e> {
     pub(super) backend: &'e Backend,
     pub(super) tls: Option<Arc<Speaker>>,
+    pub(super) series: Arc<BackendSeries>,
 }
 
 /// A request on its way to a backend.
@@ -71,14 +84,16 @@ pub(super) struct Exchange<'e> {
 }
 
 impl Exchange<'_> {
-    pub(super) async fn run(self, incoming: AnyBody, mirrors: &[To<'_>]) -> Response<AnyBody> {
+    pub(super) async fn run(self, incoming: AnyBody, mirrors: &[To<'_>]) -> Done {
         let head = self.head();
         let mut outgoing = Outgoing::Streamed(incoming);
         // A body that may have to be sent more than once is kept, if it is small.
         if self.retries.is_some() {
             outgoing = match Outgoing::keep_if_small(outgoing.take()).await {
                 Ok(outgoing) => outgoing,
-                Err(_) => return self.failed(self.fault.status().unwrap_or(StatusCode::BAD_REQUEST), GrpcStatus::Internal),
+                Err(_) => {
+                    return self.failed(self.fault.status().unwrap_or(StatusCode::BAD_REQUEST), GrpcStatus::Internal, "RequestBody");
+                }
             };
         }
         for (n, (to, copy)) in mirrors.iter().zip(outgoing.copies(mirrors.len())).enumerate() {
@@ -90,17 +105,17 @@ impl Exchange<'_> {
                 let until = deadline.into_iter().chain(answered.until).min();
                 self.finish(answered, until)
             }
-            Err(Failure::Request | Failure::Attempt) => self.failed(StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable),
+            Err(Failure::Request | Failure::Attempt) => self.failed(StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable, "Timeout"),
             Err(Failure::Budget) => {
                 tracing::debug!(backend = %self.to.backend.object, "no more retries for now");
-                self.failed(StatusCode::SERVICE_UNAVAILABLE, GrpcStatus::Unavailable)
+                self.failed(StatusCode::SERVICE_UNAVAILABLE, GrpcStatus::Unavailable, "RetryBudget")
             }
-            Err(Failure::Upstream(_)) if let Some(status) = self.fault.status() => self.failed(status, GrpcStatus::Internal),
+            Err(Failure::Upstream(_)) if let Some(status) = self.fault.status() => self.failed(status, GrpcStatus::Internal, "RequestBody"),
             Err(Failure::Upstream(error)) => {
                 tracing::warn!(%error, backend = %self.to.backend.object, "the backend cannot be reached");
                 // Where retries were asked for and did not help, the backend counts as unavailable ([RT-2]).
                 let status = if self.forward.retry.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
-                self.failed(status, GrpcStatus::Unavailable)
+                self.failed(status, GrpcStatus::Unavailable, "BackendUnreachable")
             }
         }
     }
@@ -146,10 +161,12 @@ impl Exchange<'_> {
                 return result;
             }
             if !self.shared.budgets.try_retry(self.to.backend) {
+                count(&self.to.series.retries_refused);
                 return Err(Failure::Budget);
             }
             let pause = retry.map_or(Duration::ZERO, |retry| retry.pause(attempt, self.pick.derive(1000 + u64::from(attempt))));
             attempt += 1;
+            count(&self.to.series.retries);
             if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
                 return Err(Failure::Request);
             }
@@ -171,23 +188,26 @@ impl Exchange<'_> {
         let mut request = Request::from_parts(head.clone(), body);
         let interim = Interim::count(&mut request);
         let send = self.shared.upstreams.send(self.to.backend, self.to.tls.as_deref(), &address, request);
-        let never = Instant::now() + Duration::from_secs(86_400 * 365);
-        tokio::select! {
+        let in_flight = self.to.series.start();
+        let (outcome, result) = tokio::select! {
             result = send => match result {
-                Ok(response) => Ok(Answered { response, address, until }),
-                Err(error) => Err(Failure::Upstream(error)),
+                Ok(response) => (Outcome::Done, Ok(Answered { response, address, in_flight, until })),
+                Err(error) => (Outcome::Failed, Err(Failure::Upstream(error))),
             },
-            () = interim.too_many() => Err(Failure::Upstream("too many interim responses".into())),
-            () = tokio::time::sleep_until(until.unwrap_or(never)) => Err(Failure::Attempt),
-            () = tokio::time::sleep_until(deadline.unwrap_or(never)) => Err(Failure::Request),
-        }
+            () = interim.too_many() => (Outcome::Failed, Err(Failure::Upstream("too many interim responses".into()))),
+            () = at(until) => (Outcome::Other, Err(Failure::Attempt)),
+            () = at(deadline) => (Outcome::Other, Err(Failure::Request)),
+        };
+        self.to.series.attempt(outcome);
+        result
     }
 
     /// The backend's response as the client gets it.
-    fn finish(self, answered: Answered, deadline: Option<Instant>) -> Response<AnyBody> {
-        let Answered { response, address, .. } = answered;
+    fn finish(self, answered: Answered, deadline: Option<Instant>) -> Done {
+        let Answered { response, address, in_flight, .. } = answered;
+        let endpoint = Some(address.to_string());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(response, address);
+            return Done { endpoint, ..self.switch(response, (address, in_flight)) };
         }
         let (mut head, incoming) = response.into_parts();
         hop::strip_response(&mut head.headers);
@@ -196,17 +216,19 @@ impl Exchange<'_> {
             head.headers.append(name, value);
         }
         head.version = Version::HTTP_11;
-        let incoming = body::any(With::new(incoming, (address, self.place)));
+        let incoming = body::any(With::new(incoming, (address, in_flight, self.place)));
         let body = match deadline {
             Some(deadline) => body::any(Deadline::new(incoming, deadline)),
             None => incoming,
         };
-        Response::from_parts(head, body)
+        Done { endpoint, ..Done::from(Response::from_parts(head, body)) }
     }
 
     /// Joins the two connections after an upgrade; no timeout runs any longer ([TO-6]).
-    fn switch(self, mut response: Response<Incoming>, address: Address) -> Response<AnyBody> {
-        let (Some(client), Some(protocol)) = (self.client, self.upgrade) else { return plain(StatusCode::BAD_GATEWAY) };
+    fn switch(self, mut response: Response<Incoming>, busy: (Address, InFlight)) -> Done {
+        let (Some(client), Some(protocol)) = (self.client, self.upgrade) else {
+            return Done::because(plain(StatusCode::BAD_GATEWAY), "Upgrade");
+        };
         let backend = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         let accepted = head.headers.get(header::UPGRADE).cloned().unwrap_or(protocol);
@@ -216,7 +238,7 @@ impl Exchange<'_> {
         head.headers.insert(header::UPGRADE, accepted);
         let (connection, place, idle) = (self.connection, self.place, self.shared.stream_idle);
         tokio::spawn(async move {
-            let _kept = (address, place);
+            let _kept = (busy, place);
             let (Ok(client), Ok(backend)) = tokio::join!(client, backend) else { return };
             // A tunnel counts as its connection does, and is cut when the time to drain is over.
             tokio::select! {
@@ -224,17 +246,17 @@ impl Exchange<'_> {
                 () = connection.is_cut() => {}
             }
         });
-        Response::from_parts(head, body::empty())
+        Response::from_parts(head, body::empty()).into()
     }
 
     /// An answer of the gateway's own; a gRPC client gets a gRPC status.
-    fn failed(&self, status: StatusCode, grpc: GrpcStatus) -> Response<AnyBody> {
+    fn failed(&self, status: StatusCode, grpc: GrpcStatus, reason: &'static str) -> Done {
         let edits: &ResponseEdits<'_> = &self.forward.response;
         if is_grpc(self.parts) {
-            return with_head(apply::grpc_failure(grpc, status.canonical_reason().unwrap_or_default(), edits));
+            return Done::because(with_head(apply::grpc_failure(grpc, status.canonical_reason().unwrap_or_default(), edits)), reason);
         }
         let mut headers = HeaderMap::new();
         apply::response_headers(edits, &mut headers);
-        with_head((status, headers))
+        Done::because(with_head((status, headers)), reason)
     }
 }

@@ -34,9 +34,10 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
     bound: watch::Sender<Bound>,
 ) {
+    let metrics = Arc::clone(current.load().series.metrics());
     let shared = Arc::new(Shared {
         current: Arc::clone(&current),
-        upstreams: Upstreams::new(settings.resolve.clone()),
+        upstreams: Upstreams::new(settings.resolve.clone(), metrics.connects()),
         mirrors: Mirrors::new(),
         budgets: Budgets::new(),
         stop: stop.clone(),
@@ -48,6 +49,10 @@ pub async fn serve(
         udp_idle: settings.udp_idle,
         udp_flows: settings.udp_flows,
         session_keys: settings.sessions.clone().unwrap_or_else(sessions::of_this_process),
+        metrics,
+        access_log: settings.access_log.clone(),
+        spans: settings.spans.clone(),
+        trust_request_id: settings.trust_request_id,
     });
     let mut open: BTreeMap<PortKey, watch::Sender<bool>> = BTreeMap::new();
     let mut ports = JoinSet::new();
@@ -72,10 +77,11 @@ pub async fn serve(
             let address = SocketAddr::new(settings.bind, settings.port_map.get(&key.port).copied().unwrap_or(key.port));
             match open_socket(key.transport, address, settings.share_ports).await {
                 Ok((local, socket)) => {
-                    tracing::info!(port = %key, %local, "listening");
                     bound.send_modify(|bound| {
                         bound.insert(key.clone(), local);
                     });
+                    // Whoever reads this finds the server ready.
+                    tracing::info!(port = %key, %local, "listening");
                     let (close, closed) = watch::channel(false);
                     let (shared, named) = (Arc::clone(&shared), Arc::new(key.clone()));
                     match socket {
@@ -130,53 +136,55 @@ pub(super) async fn told(flag: &mut watch::Receiver<bool>) {
 }
 
 /// Accepts connections of one port until it is closed or the server stops; then lets them end.
-async fn accept(shared: Arc<Shared>, key: Arc<PortKey>, socket: TcpListener, mut closed: watch::Receiver<bool>) {
+async fn accept(shared: Arc<Shared>, key: Arc<PortKey>, socket: TcpListener, closed: watch::Receiver<bool>) {
     let http = Arc::new(http(&shared.limits));
+    let series = shared.metrics.port(&key);
     // Gone when the time to drain is over: that cuts what is still open.
     let (cut, _) = watch::channel(false);
     // Each connection has a sender: there is nothing to receive when all have ended.
     let (alive, mut ended) = mpsc::channel::<()>(1);
     let mut stop = shared.stop.clone();
-    let mut is_open = true;
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = told(&mut closed), if is_open => None,
-            () = told(&mut stop), if is_open => None,
-            accepted = socket.accept() => Some(accepted),
-            // Whoever has connected already is served: a socket that is closed would reset them.
-            () = std::future::ready(()), if !is_open => break,
-        };
-        let (stream, peer) = match accepted {
-            None => {
-                is_open = false;
-                continue;
-            }
-            Some(Ok(accepted)) => accepted,
-            Some(Err(error)) => {
-                // Out of file descriptors: others will be freed.
-                tracing::warn!(%error, "cannot accept");
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                continue;
-            }
-        };
+    let begin = |stream: TcpStream, peer: SocketAddr| {
         let Some(token) = shared.connections.enter() else {
             tracing::debug!(%peer, port = %key, "too many connections");
             refuse(&shared, &key, &stream);
-            continue;
+            return;
         };
         let (shared, http, port) = (Arc::clone(&shared), Arc::clone(&http), Arc::clone(&key));
         let life = Life { _token: Arc::new(token), _alive: alive.clone(), cut: cut.subscribe() };
         let mut cut = life.cut.clone();
-        let incoming = Incoming { shared, http, port, peer, closed: closed.clone(), life };
+        let incoming = Incoming { shared, http, port, peer, closed: closed.clone(), life, open: series.open() };
         tokio::spawn(async move {
             tokio::select! {
                 () = incoming.serve(stream) => {}
                 () = told(&mut cut) => {}
             }
         });
+    };
+    let mut closing = closed.clone();
+    loop {
+        tokio::select! {
+            accepted = socket.accept() => match accepted {
+                Ok((stream, peer)) => begin(stream, peer),
+                Err(error) => {
+                    // Out of file descriptors: others will be freed.
+                    tracing::warn!(%error, "cannot accept");
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+            },
+            () = told(&mut closing) => break,
+            () = told(&mut stop) => break,
+        }
     }
-    drop((socket, alive));
+    // Whoever has connected already is served: a socket that is closed would reset them. The system is asked, as the runtime
+    // may not have heard of them yet.
+    if let Ok(socket) = socket.into_std() {
+        while let Ok((stream, peer)) = socket.accept() {
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            stream.into_iter().for_each(|stream| begin(stream, peer));
+        }
+    }
+    drop(alive);
     if tokio::time::timeout(shared.drain, ended.recv()).await.is_err() {
         tracing::warn!(port = %key, "the time to drain is over: open connections are cut");
     }

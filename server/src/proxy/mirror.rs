@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::Shared;
 use super::body::AnyBody;
 use super::exchange::To;
+use crate::observe::Outcome;
 
 /// Copies on their way at most.
 const LIMIT: usize = 128;
@@ -35,6 +36,7 @@ pub(super) fn send(shared: &Arc<Shared>, to: &To<'_>, parts: &Parts, body: AnyBo
     let backend = to.backend;
     let Ok(permit) = Arc::clone(&shared.mirrors.permits).try_acquire_owned() else {
         tracing::debug!(backend = %backend.object, "too many copies: this one is dropped");
+        to.series.mirror(Outcome::Other);
         return;
     };
     // A Service without endpoints gets no copy ([F-42]).
@@ -42,7 +44,7 @@ pub(super) fn send(shared: &Arc<Shared>, to: &To<'_>, parts: &Parts, body: AnyBo
         return;
     }
     let (shared, address) = (Arc::clone(shared), shared.upstreams.address(backend, None, pick.0));
-    let (backend, tls) = (backend.clone(), to.tls.clone());
+    let (backend, tls, series) = (backend.clone(), to.tls.clone(), Arc::clone(&to.series));
     let request = Request::from_parts(parts.clone(), body);
     tokio::spawn(async move {
         let _permit = permit;
@@ -56,7 +58,10 @@ pub(super) fn send(shared: &Arc<Shared>, to: &To<'_>, parts: &Parts, body: AnyBo
             }
             Ok::<(), super::BoxError>(())
         };
-        if let Ok(Err(error)) = tokio::time::timeout(TIMEOUT, send).await {
+        let _in_flight = series.start();
+        let sent = tokio::time::timeout(TIMEOUT, send).await;
+        series.mirror(if matches!(sent, Ok(Ok(()))) { Outcome::Done } else { Outcome::Failed });
+        if let Ok(Err(error)) = sent {
             tracing::debug!(%error, address = &*address, "a copy was not taken");
         }
     });

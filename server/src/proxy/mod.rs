@@ -5,6 +5,7 @@ mod balance;
 mod body;
 mod budget;
 mod connection;
+mod connection_record;
 mod exchange;
 mod ext_auth;
 mod ext_authz;
@@ -17,6 +18,7 @@ mod limits;
 mod listener;
 mod mirror;
 mod pages;
+mod record;
 mod retries;
 mod service;
 mod sessions;
@@ -36,6 +38,7 @@ use arc_swap::ArcSwap;
 use gatewright::session::{SessionKeys, Sessions};
 use tokio::sync::watch;
 
+use crate::observe::{AccessLog, Metrics, Spans};
 use crate::publish::Published;
 
 pub use backend_tls::BackendsTls;
@@ -67,6 +70,12 @@ pub struct Settings {
     pub sessions: Option<SessionKeys>,
     /// UDP flows of a port at most: each has a socket of its own. Datagrams of others are dropped.
     pub udp_flows: usize,
+    /// Where requests are logged.
+    pub access_log: AccessLog,
+    /// Where spans of OpenTelemetry go.
+    pub spans: Spans,
+    /// Whether an `x-request-id` of a client is kept.
+    pub trust_request_id: bool,
 }
 
 impl Default for Settings {
@@ -82,6 +91,9 @@ impl Default for Settings {
             udp_idle: Duration::from_secs(60),
             sessions: None,
             udp_flows: 4096,
+            access_log: AccessLog::default(),
+            spans: Spans::default(),
+            trust_request_id: false,
         }
     }
 }
@@ -102,6 +114,10 @@ struct Shared {
     udp_idle: Duration,
     udp_flows: usize,
     session_keys: SessionKeys,
+    metrics: Arc<Metrics>,
+    access_log: AccessLog,
+    spans: Spans,
+    trust_request_id: bool,
 }
 
 impl Shared {

@@ -1,125 +1,124 @@
 //! One request: ask the table, carry out the decision.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use gatewright::decision::Reason;
 use gatewright::table::Backend;
 use gatewright::{Decision, Pick, apply};
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
 use super::body::{self, AnyBody};
-use super::connection::{Connection, Open};
+use super::connection::{Connection, Underway};
 use super::exchange::{Exchange, To};
 use super::guard::{Guard, Guards, Passed};
 use super::incoming::Fault;
 use super::limits::Token;
+use super::record::{Done, Record};
 use super::retries::Retries;
 use super::strict::Answering;
 use super::{Shared, head, hop};
+use crate::observe::Identity;
 
 /// A request's place among those of its connection and among all.
-pub(super) type Place = (Open, Token);
+pub(super) type Place = (Underway, Token);
 
 /// Answers one request; never fails.
 pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<AnyBody> {
-    let (parts, incoming) = request.into_parts();
-    let (is_http1, limits) = (parts.version <= Version::HTTP_11, &shared.limits);
+    let is_http1 = request.version() <= Version::HTTP_11;
     // The reader of the connection waits for the answer behind the head of an upgrade.
-    let asks_upgrade = is_http1 && incoming.is_end_stream() && parts.headers.contains_key(header::UPGRADE);
+    let asks_upgrade = is_http1 && request.body().is_end_stream() && request.headers().contains_key(header::UPGRADE);
     let mut answering = asks_upgrade.then(|| Answering::new(&connection.gate));
-    let (open, is_last) = connection.begin(!is_http1, limits.requests_per_connection);
-    let mut response = match (shared.requests.enter(), head::check(&parts, &incoming, limits)) {
-        (None, _) => plain_with(StatusCode::SERVICE_UNAVAILABLE, header::RETRY_AFTER, "1"),
-        (_, Err(status)) => plain_with(status, header::CONNECTION, "close"),
-        (Some(token), Ok(())) => carry_out(&shared, &connection, parts, incoming, (open, token)).await,
-    };
-    if is_http1 && is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    let (underway, is_last) = connection.begin(!is_http1, shared.limits.requests_per_connection);
+    let mut response = carry_out(&shared, &connection, request, underway).await;
+    let has_switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if is_http1 && is_last && !has_switched {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     } else if !is_http1 {
         response.headers_mut().remove(header::CONNECTION);
     }
     if let Some(answering) = &mut answering {
-        answering.switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        answering.switched = has_switched;
     }
     response
 }
 
-/// A fault of this program ends the request that has met it, and no other of its connection ([R-S9]).
-pub(super) async fn contained(answer: impl Future<Output = Response<AnyBody>>) -> Response<AnyBody> {
-    let mut answer = pin!(answer);
-    let poll = |context: &mut Context<'_>| {
-        let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context)));
-        polled.unwrap_or_else(|_| Poll::Ready(plain(StatusCode::INTERNAL_SERVER_ERROR)))
-    };
-    std::future::poll_fn(poll).await
-}
-
-/// Asks the table about a request that is within bounds, and carries out its decision. `place` is kept until the response
-/// has been sent.
+/// Asks the table, and carries out its decision.
 async fn carry_out(
     shared: &Arc<Shared>,
     connection: &Arc<Connection>,
-    mut parts: Parts,
-    incoming: Incoming,
-    place: Place,
+    request: Request<Incoming>,
+    underway: Underway,
 ) -> Response<AnyBody> {
     let started = Instant::now();
+    let (mut parts, incoming) = request.into_parts();
+    let within_bounds = head::check(&parts, &incoming, &shared.limits);
+    let mut identity = Identity::set(&mut parts.headers, shared.trust_request_id, random);
+    let span = shared.spans.start(&mut parts.headers, &mut identity);
     let host = parts
         .uri
         .authority()
         .map(|a| a.as_str().as_bytes().to_vec())
         .or_else(|| parts.headers.get(header::HOST).map(|h| h.as_bytes().to_vec()));
     let upgrade = hop::upgrade(&parts.headers, &parts.method, parts.version);
-    let peer = connection.peer;
     let scheme = if connection.tls.is_some() { "https" } else { "http" };
-    hop::set_forwarded(&mut parts.headers, peer.ip(), scheme, host.as_deref());
+    hop::set_forwarded(&mut parts.headers, connection.peer.ip(), scheme, host.as_deref());
+    // The client's side of an upgrade is kept out of the way of the borrowed parts.
+    let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
     // One table for the whole request, whatever is published meanwhile.
     let published = shared.current.load_full();
-    let arrival = match connection.arrival(&published) {
+    let record = Record::new(shared, connection, parts, host, (identity, span), started, published);
+    let (parts, published) = (&record.parts, &record.published);
+    let Some(token) = shared.requests.enter() else {
+        // Early and cheap: before anything is decided or opened.
+        let mut response = plain(StatusCode::SERVICE_UNAVAILABLE);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        return record.finish(Done::because(response, "Overloaded"));
+    };
+    if let Err((status, reason)) = within_bounds {
+        return record.finish(Done::because(closing(plain(status)), reason));
+    }
+    let arrival = match connection.arrival(published) {
         Ok(arrival) => arrival,
-        Err(status) => return plain(status),
+        Err(status) => return record.finish(Done::because(plain(status), "ConnectionOutlived")),
     };
     let pick = Pick(random());
     let table = &published.table;
-    // The client's side of an upgrade is kept out of the way of the borrowed parts.
-    let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
-    let decision = table.decide_with_sessions(&gatewright::Request::from_http(&parts, arrival), pick, &shared.sessions());
-    let Some(guards) = Guards::of(&decision) else { return plain(StatusCode::INTERNAL_SERVER_ERROR) };
-    let guard = Guard { shared, published: &published, parts: &parts, peer: peer.ip(), pick, guards };
+    let decision = table.decide_with_sessions(&gatewright::Request::from_http(parts, arrival), pick, &shared.sessions());
+    record.decided(&decision);
+    let Some(guards) = Guards::of(&decision) else {
+        drop(decision);
+        return record.finish(Done::because(plain(StatusCode::INTERNAL_SERVER_ERROR), "NotServed"));
+    };
+    let guard = Guard { shared, published, parts, peer: connection.peer.ip(), pick, guards };
     let fault = Fault::default();
     let passed = guard.pass(body::from_client(incoming, &shared.limits, &fault)).await;
     let mut for_client = HeaderMap::new();
-    let response = match (&decision, passed) {
-        (_, Err(denied)) => denied,
+    let mut done = match (&decision, passed) {
+        (_, Err(denied)) => Done::because(denied, "Denied"),
         (Decision::Respond(respond), _) => {
-            let mut response = with_head(apply::respond(respond));
+            let response = with_head(apply::respond(respond));
             // Whoever sends what has two readings may have sent more behind it.
-            if matches!(respond.reason, Reason::Refused(_)) {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            response
+            let response = if matches!(respond.reason, Reason::Refused(_)) { closing(response) } else { response };
+            Done::because(response, respond.reason.as_str())
         }
-        (Decision::Redirect(redirect), _) => with_head(apply::redirect(redirect)),
+        (Decision::Redirect(redirect), _) => Done::because(with_head(apply::redirect(redirect)), "Redirect"),
         (Decision::Forward(forward), Ok(Passed { body, mut allowed })) => match table.backend(forward.backend) {
             Some(backend) => {
                 let tls = |backend: &Backend| published.backends_tls.get(table, backend.id, forward.matched.parent);
-                let to = |backend| To { backend, tls: tls(backend) };
+                let series = |backend: &Backend| published.series.backend(table, backend.id);
+                let to = |backend| To { backend, tls: tls(backend), series: series(backend) };
                 let mirrors = forward.mirrors.iter().filter_map(|id| table.backend(id)).map(to).collect::<Vec<_>>();
                 for_client = allowed.as_mut().map(|allowed| std::mem::take(&mut allowed.response)).unwrap_or_default();
                 let retries = Retries::of(forward, &published.extensions);
-                let (to, connection) = (to(backend), Arc::clone(connection));
+                let (to, connection, place) = (to(backend), Arc::clone(connection), (underway, token));
                 let exchange = Exchange {
                     table,
                     shared,
                     forward,
                     to,
-                    parts: &parts,
+                    parts,
                     pick,
                     started,
                     upgrade,
@@ -132,16 +131,13 @@ async fn carry_out(
                 };
                 exchange.run(body, &mirrors).await
             }
-            None => plain(StatusCode::INTERNAL_SERVER_ERROR),
+            None => Done::because(plain(StatusCode::INTERNAL_SERVER_ERROR), "InvalidBackend"),
         },
-        _ => plain(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => Done::because(plain(StatusCode::INTERNAL_SERVER_ERROR), "NotServed"),
     };
-    let response = guard.finished(response, &for_client).await;
-    let matched = decision.matched().map(|matched| table.match_report(matched));
-    let (status, took) = (response.status().as_u16(), started.elapsed());
-    tracing::info!(target: "access", %peer, method = %parts.method, uri = %parts.uri, status, ?took,
-        rule = matched.map(|m| m.to_string()).unwrap_or_default());
-    response
+    done.response = guard.finished(done.response, &for_client).await;
+    drop(decision);
+    record.finish(done)
 }
 
 /// An even choice for each request; the standard library's hasher keys are random for every process and count up
@@ -151,9 +147,9 @@ pub(super) fn random() -> u64 {
     RandomState::new().hash_one(0_u64)
 }
 
-fn plain_with(status: StatusCode, name: HeaderName, value: &'static str) -> Response<AnyBody> {
-    let mut response = plain(status);
-    response.headers_mut().insert(name, HeaderValue::from_static(value));
+/// The last response of its connection.
+fn closing(mut response: Response<AnyBody>) -> Response<AnyBody> {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -166,18 +162,4 @@ pub(super) fn with_head((status, headers): (StatusCode, HeaderMap)) -> Response<
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_is_an_answer() {
-        let answer = contained(async {
-            tokio::task::yield_now().await;
-            panic!("planted");
-        });
-        assert_eq!(answer.await.status(), 500);
-    }
 }

@@ -15,7 +15,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::connection_record::{ConnectionRecord, word};
 use super::{Shared, listener::told, stream::CONNECT, upstream::Address};
+use crate::observe::{Open, PortSeries, count};
 use crate::publish::PortKey;
 
 /// Datagrams of a flow that wait for its backend at most.
@@ -32,6 +34,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) async fn serve(shared: Arc<Shared>, key: Arc<PortKey>, socket: UdpSocket, mut closed: watch::Receiver<bool>) {
     let mut stop = shared.stop.clone();
     let mut port = Port {
+        series: shared.metrics.port(&key),
         shared,
         key,
         socket: Arc::new(socket),
@@ -66,6 +69,7 @@ pub(super) async fn serve(shared: Arc<Shared>, key: Arc<PortKey>, socket: UdpSoc
 
 /// A port and its flows.
 struct Port {
+    series: Arc<PortSeries>,
     shared: Arc<Shared>,
     key: Arc<PortKey>,
     socket: Arc<UdpSocket>,
@@ -91,13 +95,14 @@ impl Port {
             self.refuse();
             return;
         }
-        let Some(address) = self.decide(client) else { return };
+        let Some((address, record)) = self.decide(client) else { return };
         let (sender, datagrams) = mpsc::channel(WAITING);
         // There is room for the first one.
         let _ = sender.try_send(datagram);
         self.flows.insert(client, sender);
         let (socket, idle) = (Arc::clone(&self.socket), self.shared.udp_idle);
         self.tasks.spawn(async move {
+            let _record = record;
             if let Err(error) = flow(&socket, client, &address, datagrams, idle).await {
                 tracing::debug!(%error, %client, "a flow ended");
             }
@@ -107,15 +112,20 @@ impl Port {
 
     /// Where the flow of a client goes, if anywhere. The pick is made from the client, so that a flow whose share is invalid
     /// stays rejected and nothing has to be kept of it.
-    fn decide(&self, client: SocketAddr) -> Option<Address> {
+    fn decide(&self, client: SocketAddr) -> Option<(Address, (Open, ConnectionRecord))> {
         let published = self.shared.current.load();
         let pick = Pick(self.random.hash_one(client));
         let decision = published.table.decide_connection(&Arrival::on(*published.ports.get(&*self.key)?), pick);
+        let open = self.series.open();
+        open.decided(word(&decision));
         match decision {
             ConnectionDecision::Forward(forward) => {
-                let decision = published.table.connection_report(&decision);
-                tracing::info!(target: "access", peer = %client, port = %self.key, %decision);
-                Some(self.shared.upstreams.address(published.table.backend(forward.backend)?, None, pick.derive(0).0))
+                let in_flight = published.series.backend(&published.table, forward.backend).start();
+                let of = (&published.table, &decision);
+                let mut record = ConnectionRecord::new(&self.shared, &self.key, ("UDP", client, None), of, Some(in_flight));
+                let address = self.shared.upstreams.address(published.table.backend(forward.backend)?, None, pick.derive(0).0);
+                record.goes_to(&address);
+                Some((address, (open, record)))
             }
             _ => {
                 tracing::debug!(peer = %client, port = %self.key, ?decision, "a datagram is dropped");
@@ -127,6 +137,7 @@ impl Port {
     /// A flow finds no place; the log tells of it once in a while.
     fn refuse(&mut self) {
         self.refused += 1;
+        count(&self.series.datagrams_dropped);
         if self.told.is_none_or(|told| told.elapsed() >= TELL) {
             tracing::warn!(port = %self.key, datagrams = self.refused, "too many flows: datagrams are dropped");
             (self.refused, self.told) = (0, Some(Instant::now()));

@@ -23,6 +23,7 @@ use super::backend_tls::Speaker;
 use super::balance::{Busy, InFlight};
 use super::body::{AnyBody, BoxError};
 use super::stream::{self, CONNECT};
+use crate::observe::{Connector, Connects};
 
 /// The HTTP/2 connection to one address.
 type Http2Slot = Arc<Mutex<Option<http2::SendRequest<AnyBody>>>>;
@@ -76,14 +77,15 @@ pub(super) fn pool() -> client::Builder {
 pub(super) struct Upstreams {
     resolve: BTreeMap<String, Vec<SocketAddr>>,
     in_flight: InFlight,
-    http1: Client<HttpConnector, AnyBody>,
+    http1: Client<Connector, AnyBody>,
     http2: Http2Pool,
+    connects: Arc<Connects>,
 }
 
 impl Upstreams {
-    pub(super) fn new(resolve: BTreeMap<String, Vec<SocketAddr>>) -> Self {
-        let http1 = pool().build(connector());
-        Self { resolve, in_flight: InFlight::default(), http1, http2: Http2Pool::default() }
+    pub(super) fn new(resolve: BTreeMap<String, Vec<SocketAddr>>, connects: &Arc<Connects>) -> Self {
+        let http1 = pool().build(Connector::new(connector(), connects));
+        Self { resolve, in_flight: InFlight::default(), http1, http2: Http2Pool::default(), connects: Arc::clone(connects) }
     }
 
     /// Where to send a request: as told on the command line, to the endpoint of its session, to one of the ready
@@ -140,8 +142,8 @@ impl Upstreams {
                 *request.uri_mut() = Uri::from_parts(uri)?;
                 *request.version_mut() = http::Version::HTTP_2;
                 let mut sender = match tls {
-                    None => self.http2.sender(address, |tcp| std::future::ready(Ok(tcp))).await?,
-                    Some(speaker) => speaker.http2.sender(address, |tcp| speaker.http2(tcp)).await?,
+                    None => self.http2.sender(&self.connects, address, |tcp| std::future::ready(Ok(tcp))).await?,
+                    Some(speaker) => speaker.http2.sender(&self.connects, address, |tcp| speaker.http2(tcp)).await?,
                 };
                 Ok(sender.send_request(request).await?)
             }
@@ -176,7 +178,12 @@ pub(super) struct Http2Pool(Mutex<HashMap<String, Http2Slot>>);
 
 impl Http2Pool {
     /// A connection that is there, or a new one, on which `secure` puts TLS if there is to be any.
-    async fn sender<S, F>(&self, address: &str, secure: impl FnOnce(TcpStream) -> F) -> Result<http2::SendRequest<AnyBody>, BoxError>
+    async fn sender<S, F>(
+        &self,
+        connects: &Arc<Connects>,
+        address: &str,
+        secure: impl FnOnce(TcpStream) -> F,
+    ) -> Result<http2::SendRequest<AnyBody>, BoxError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         F: Future<Output = std::io::Result<S>>,
@@ -186,10 +193,11 @@ impl Http2Pool {
         if let Some(sender) = slot.as_ref().filter(|sender| !sender.is_closed()) {
             return Ok(sender.clone());
         }
-        let stream = secure(stream::connect(address).await?).await?;
+        let (stream, open) = connects.track(async { secure(stream::connect(address).await?).await }).await?;
         let (sender, connection) =
             http2::Builder::new(TokioExecutor::new()).timer(TokioTimer::new()).handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
+            let _open = open;
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to a backend ended");
             }

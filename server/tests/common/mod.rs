@@ -18,9 +18,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gatewright::{MissingServices, Options};
+use gatewright_server::admin::Admin;
 use gatewright_server::echo::{self, Echo, Name};
+use gatewright_server::observe::AccessLog;
 use gatewright_server::proxy::{self, Bound, Settings};
-use gatewright_server::publish::{PortKey, Publisher, Transport};
+use gatewright_server::publish::{PortKey, Publisher, Rejected, Transport};
 use gatewright_server::source::Snapshot;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -39,6 +41,8 @@ pub struct Live {
     /// Its end of the channel must outlive the server.
     publisher: Publisher,
     published: u64,
+    is_bound: watch::Receiver<Bound>,
+    log: AccessLog,
 }
 
 impl Live {
@@ -73,23 +77,38 @@ impl Live {
         let wanted = publisher.current().load().ports.len();
         let (stop, stopped) = watch::channel(false);
         let (bound, mut is_bound) = watch::channel(Bound::new());
+        let (log, open) = (settings.access_log.clone(), is_bound.clone());
         tokio::spawn(proxy::serve(publisher.current(), publisher.changes(), settings, stopped, bound));
         let bound =
             tokio::time::timeout(Duration::from_secs(10), is_bound.wait_for(|bound| bound.len() == wanted)).await.unwrap().unwrap().clone();
-        Self { bound, seen, stop, publisher, published: 1 }
+        Self { bound, seen, stop, publisher, published: 1, is_bound: open, log }
     }
 
     /// Publishes other manifests, as if the files had changed.
     pub fn publish(&mut self, manifests: &str) {
+        self.try_publish(manifests).unwrap();
+    }
+
+    /// The same; they may be rejected.
+    pub fn try_publish(&mut self, manifests: &str) -> Result<(), Rejected> {
         self.published += 1;
-        let loaded = load(manifests);
-        self.publisher.publish(Snapshot { loaded, errors: Vec::new(), hash: self.published }).unwrap();
+        self.publish_as(manifests, self.published)
     }
 
     /// Publishes the same manifests, as if somebody had looked again.
     pub fn publish_again(&mut self, manifests: &str) {
+        self.publish_as(manifests, self.published).unwrap();
+    }
+
+    fn publish_as(&mut self, manifests: &str, hash: u64) -> Result<(), Rejected> {
         let loaded = load(manifests);
-        self.publisher.publish(Snapshot { loaded, errors: Vec::new(), hash: self.published }).unwrap();
+        self.publisher.publish(Snapshot { loaded, errors: Vec::new(), hash }).map(drop)
+    }
+
+    /// Opens an admin port.
+    pub async fn admin(&self) -> SocketAddr {
+        let admin = Admin::new(&self.publisher, self.is_bound.clone(), self.log.clone());
+        admin.open(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap()
     }
 
     /// The only port.

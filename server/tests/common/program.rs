@@ -46,7 +46,7 @@ impl Program {
 
     fn start(mut command: Command, address: SocketAddr, manifests: &[&Path], arguments: &[String]) -> Self {
         command.arg("serve").args(manifests).args(arguments);
-        command.args(["--bind", "127.0.0.1", "--drain-timeout", "10", "--port-map", &format!("80={}", address.port())]);
+        command.args(["--bind", "127.0.0.1", "--drain-timeout", "10", "--admin", "off", "--port-map", &format!("80={}", address.port())]);
         let child = command.env("RUST_LOG", "error").stdout(Stdio::null()).spawn().unwrap();
         Self { child, address }
     }
