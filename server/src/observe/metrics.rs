@@ -184,7 +184,7 @@ impl Metrics {
     }
 
     /// The counter of the gateway's own answers for a reason.
-    pub(super) fn answers(&self, gateway: &str, reason: &'static str) -> Count {
+    pub(crate) fn answers(&self, gateway: &str, reason: &'static str) -> Count {
         Arc::clone(lock(&self.answers).entry((gateway.to_owned(), reason)).or_default())
     }
 }
