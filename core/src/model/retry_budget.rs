@@ -23,6 +23,14 @@ pub struct RetryCounts {
     pub recent_retries: u64,
 }
 
+/// What counts where nothing is said ([BT-2], [R-B2]): 20 percent over ten seconds, and ten in every second whatever the
+/// share.
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { percent: 20, interval: Duration::from_secs(10), min_count: 10, min_interval: Duration::from_secs(1) }
+    }
+}
+
 impl RetryBudget {
     /// Retries for a hundred requests, 0 to 100.
     pub fn percent(&self) -> u8 {

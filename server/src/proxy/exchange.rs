@@ -119,7 +119,7 @@ impl Exchange<'_> {
         let retry = self.forward.retry.filter(|_| body.is_kept());
         let retries = retry.map_or(0, gatewright::model::retry::Retry::attempts);
         let mut attempt = 0;
-        self.shared.budgets.request(self.to.backend);
+        self.shared.budgets.request(self.to.backend, retries);
         loop {
             let until = self.forward.timeouts.backend_request.map(|timeout| Instant::now() + timeout);
             let result = self.attempt(attempt, head, body.take(), deadline, until).await;
