@@ -14,4 +14,5 @@ pub mod echo;
 pub mod features;
 pub mod proxy;
 pub mod publish;
+mod san;
 pub mod source;
