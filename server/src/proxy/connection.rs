@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
@@ -23,6 +23,7 @@ use super::backend_tls::Speaker;
 use super::guard::{Gate, Guarded};
 use super::limits::Token;
 use super::listener::told;
+use super::stall::Stalls;
 use super::tls::Hello;
 use super::upstream::Address;
 use super::{Shared, service, stream};
@@ -46,6 +47,10 @@ pub(super) struct Connection {
     requests: AtomicUsize,
     /// Requests that are not done with.
     open: AtomicUsize,
+    /// Told when the last request has come that it may have.
+    worn: Notify,
+    /// Answers that wait for the client.
+    pub(super) stalls: Arc<Stalls>,
 }
 
 /// What a TLS handshake led to.
@@ -61,6 +66,9 @@ impl Connection {
     pub(super) fn begin(self: &Arc<Self>, most: usize) -> (Open, bool) {
         self.open.fetch_add(1, Ordering::Relaxed);
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        if number >= most {
+            self.worn.notify_one();
+        }
         (Open(Arc::clone(self)), number >= most)
     }
 
@@ -74,16 +82,37 @@ impl Connection {
     async fn is_done(&self, shared: &Shared) -> bool {
         let (limits, begun) = (&shared.limits, Instant::now());
         // hyper's own timeout begins when it knows the version of HTTP, which a client need never tell.
-        tokio::time::sleep(limits.head).await;
-        let mut before = 0;
+        let (mut wait, mut before) = (limits.head, 0);
         loop {
+            let is_worn = tokio::time::timeout(wait, self.worn.notified()).await.is_ok();
             let requests = self.requests.load(Ordering::Relaxed);
             let is_idle = requests == before && self.open.load(Ordering::Relaxed) == 0;
-            if is_idle || requests >= limits.requests_per_connection || begun.elapsed() >= limits.connection_age {
+            if is_idle || is_worn || begun.elapsed() >= limits.connection_age {
                 return requests > 0;
             }
-            before = requests;
-            tokio::time::sleep(limits.idle).await;
+            (wait, before) = (limits.idle, requests);
+        }
+    }
+
+    /// Waits until the client has left an answer untaken for too long.
+    async fn is_stalled(&self, shared: &Shared) {
+        loop {
+            tokio::time::sleep(shared.limits.idle).await;
+            if self.stalls.next() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until nothing has been open for some time: what is left of the connection is in the way of its end.
+    async fn is_left(&self, shared: &Shared) {
+        let mut is_left = false;
+        loop {
+            tokio::time::sleep(shared.limits.idle).await;
+            let before = std::mem::replace(&mut is_left, self.open.load(Ordering::Relaxed) == 0);
+            if before && is_left {
+                return;
+            }
         }
     }
 
@@ -221,8 +250,9 @@ impl Incoming {
     {
         let gate = Arc::<Gate>::default();
         let stream = TokioIo::new(Guarded::new(stream, Arc::clone(&gate)));
-        let (requests, open) = Default::default();
-        let connection = Arc::new(Connection { port: self.port, peer: self.peer, tls, gate, life: self.life, requests, open });
+        let (port, peer, life) = (self.port, self.peer, self.life);
+        let (requests, open, worn, stalls) = Default::default();
+        let connection = Arc::new(Connection { port, peer, tls, gate, life, requests, open, worn, stalls });
         let (shared, of_requests) = (Arc::clone(&self.shared), Arc::clone(&connection));
         let service = hyper::service::service_fn(move |request| {
             let (shared, connection) = (Arc::clone(&shared), Arc::clone(&of_requests));
@@ -230,8 +260,10 @@ impl Incoming {
         });
         let mut requests = pin!(self.http.serve_connection_with_upgrades(stream, service).into_owned());
         let (mut closed, mut stop) = (self.closed, self.shared.stop.clone());
+        let mut stalled = pin!(connection.is_stalled(&self.shared));
         let is_last = tokio::select! {
             ended = &mut requests => return ended.map_err(io::Error::other),
+            () = &mut stalled => false,
             begun = connection.is_done(&self.shared) => begun,
             () = told(&mut closed) => true,
             () = told(&mut stop) => true,
@@ -240,7 +272,11 @@ impl Incoming {
             return Err(io::ErrorKind::TimedOut.into());
         }
         requests.as_mut().graceful_shutdown();
-        requests.await.map_err(io::Error::other)
+        tokio::select! {
+            ended = &mut requests => ended.map_err(io::Error::other),
+            () = stalled => Err(io::ErrorKind::TimedOut.into()),
+            () = connection.is_left(&self.shared) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 

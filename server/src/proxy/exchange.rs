@@ -19,6 +19,7 @@ use super::connection::Connection;
 use super::incoming::Fault;
 use super::interim::Interim;
 use super::service::{Place, plain, with_head};
+use super::stall::Taken;
 use super::upstream::Address;
 use super::{Shared, hop, mirror};
 
@@ -183,6 +184,7 @@ impl Exchange<'_> {
         }
         head.version = Version::HTTP_11;
         let incoming = body::any(With::new(incoming, (address, self.place)));
+        let incoming = body::any(Taken::new(incoming, Arc::clone(&self.connection.stalls)));
         let body = match deadline {
             Some(deadline) => body::any(Deadline::new(incoming, deadline)),
             None => incoming,

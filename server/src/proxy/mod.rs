@@ -16,6 +16,7 @@ mod listener;
 mod mirror;
 mod service;
 mod sessions;
+mod stall;
 mod stream;
 mod tee;
 mod tls;
