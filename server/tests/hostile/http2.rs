@@ -100,24 +100,35 @@ fn lengths_that_do_not_fit() {
 }
 
 fn trailers_are_no_fields() {
-    common::run(async {
-        let mut gateway = Recorded::start(TWO).await;
-        let with = async |trailers: &[(&str, &str)]| {
-            let trailers: Vec<_> = trailers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
-            let head = frame(HEADERS, END_HEADERS, 1, &request("POST", "/public", &[]));
-            let last = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&trailers));
-            wire::frames(gateway.address(), &[head, frame(DATA, 0, 1, b"x"), last].concat()).await
-        };
-        let forwarded = with(&[("host", "evil"), ("x_forwarded_for", "evil"), ("x-forwarded-for", "evil"), ("x-other", "evil")]).await;
-        let pseudo = with(&[(":path", "/admin")]).await;
-        assert_eq!(forwarded.statuses(), [200], "{forwarded:?}");
-        // Malformed by RFC 9113 section 8.1; the HTTP/2 library drops pseudo-fields in trailers before anyone sees them.
-        assert!([&[200][..], &[400]].contains(&&*pseudo.statuses()) || pseudo.is_reset(), "{pseudo:?}");
-        for echo in gateway.reached().await {
-            assert!(echo.trailers.is_empty() && (&*echo.pod, &*echo.path) == ("public", "/public"), "{echo:?}");
-            assert!(echo.headers.iter().all(|(_, value)| !value.contains("evil")), "{echo:?}");
-        }
+    // Over HTTP/2 a backend would get every trailer, over HTTP/1 those that were announced.
+    let services = ["admin", "public"].map(|name| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{ports: [{{port: 80, appProtocol: kubernetes.io/h2c}}]}}\n"
+        )
     });
+    for (services, version) in [(String::new(), "HTTP/1.1"), (services.concat(), "HTTP/2.0")] {
+        common::run(trailers_come_to_nothing(&(TWO.to_owned() + &services), version));
+    }
+}
+
+async fn trailers_come_to_nothing(manifests: &str, version: &str) {
+    let mut gateway = Recorded::start(manifests).await;
+    let with = async |trailers: &[(&str, &str)]| {
+        let trailers: Vec<_> = trailers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
+        let head = frame(HEADERS, END_HEADERS, 1, &request("POST", "/public", &[("trailer", "host, x-other")]));
+        let last = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&trailers));
+        wire::frames(gateway.address(), &[head, frame(DATA, 0, 1, b"x"), last].concat()).await
+    };
+    let forwarded = with(&[("host", "evil"), ("x_forwarded_for", "evil"), ("x-forwarded-for", "evil"), ("x-other", "evil")]).await;
+    let pseudo = with(&[(":path", "/admin")]).await;
+    assert_eq!(forwarded.statuses(), [200], "{forwarded:?}");
+    // Malformed by RFC 9113 section 8.1; the HTTP/2 library drops pseudo-fields in trailers before anyone sees them.
+    assert!([&[200][..], &[400]].contains(&&*pseudo.statuses()) || pseudo.is_reset(), "{pseudo:?}");
+    for echo in gateway.reached().await {
+        assert_eq!(echo.proto, version);
+        assert!(echo.trailers.is_empty() && (&*echo.pod, &*echo.path) == ("public", "/public"), "{echo:?}");
+        assert!(echo.headers.iter().all(|(_, value)| !value.contains("evil")), "{echo:?}");
+    }
 }
 
 /// A flood: `frames` says what is sent in each step. Others are served meanwhile, and memory stays where it is.
