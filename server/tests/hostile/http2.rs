@@ -145,10 +145,17 @@ async fn flood(gateway: &Recorded, steps: usize, frames: impl Fn(u32) -> Vec<u8>
     attack
 }
 
+/// A gateway that ends no connection just because it takes its time.
+async fn patient(resolve: &[(&str, SocketAddr)]) -> Recorded {
+    let long = Duration::from_secs(600);
+    let limits = Limits { head: long, idle: long, ..Limits::default() };
+    Recorded::start_with(TWO, resolve, Settings { limits, ..Settings::default() }).await
+}
+
 /// CVE-2025-8671: the server is made to reset what it has just begun.
 fn made_to_reset() {
     common::run(async {
-        let gateway = Recorded::start(TWO).await;
+        let gateway = patient(&[]).await;
         let begun = |stream| frame(HEADERS, END_HEADERS, stream, &request("POST", "/public?delay=1s", &[("content-length", "1")]));
         // More data than was said, or an update by nothing.
         let too_much = flood(&gateway, FLOOD, |step| [begun(2 * step + 1), frame(DATA, 0, 2 * step + 1, b"xxxxx")].concat());
@@ -161,10 +168,11 @@ fn made_to_reset() {
 /// CVE-2024-27316.
 fn heads_without_end() {
     common::run(async {
-        let mut gateway = Recorded::start(TWO).await;
+        let mut gateway = patient(&[]).await;
         let attack = flood(&gateway, FLOOD, |step| match step {
             0 => frame(HEADERS, END_STREAM, 1, &request("GET", "/admin", &[])),
-            _ => frame(CONTINUATION, 0, 1, &[0x80 | 2]),
+            // `accept-encoding: gzip, deflate`.
+            _ => frame(CONTINUATION, 0, 1, &[0x80 | 16]),
         });
         attack.await.is_closed().await;
         assert!(gateway.reached().await.iter().all(|echo| echo.pod != "admin"));
@@ -175,7 +183,7 @@ fn empty_data() {
     common::run(async {
         // A backend that is not connected to as long as the flood lasts, so that nobody reads the body.
         let full = Full::start().await;
-        let gateway = Recorded::start_with(TWO, &[("default/admin:80", full.address)], Settings::default()).await;
+        let gateway = patient(&[("default/admin:80", full.address)]).await;
         let attack = flood(&gateway, FLOOD, |step| match step {
             0 => frame(HEADERS, END_HEADERS, 1, &request("POST", "/admin", &[])),
             _ => frame(DATA, 0, 1, b""),
@@ -207,7 +215,7 @@ impl Full {
 /// Requests of one octet for each of many fields; none of them gets anywhere.
 fn references(name: &'static str, value: &str) {
     common::run(async {
-        let mut gateway = Recorded::start(TWO).await;
+        let mut gateway = patient(&[]).await;
         let first = frame(HEADERS, END_HEADERS | END_STREAM, 1, &[request("GET", "/public", &[]), indexed(name, value)].concat());
         let outcome = wire::frames(gateway.address(), &first).await;
         assert_eq!(outcome.statuses(), [200], "{outcome:?}");
@@ -265,7 +273,7 @@ fn answers_that_nobody_takes() {
 
 fn a_table_without_bound() {
     common::run(async {
-        let gateway = Recorded::start(TWO).await;
+        let gateway = patient(&[]).await;
         let memory = Memory::now();
         // SETTINGS_HEADER_TABLE_SIZE is 1.
         let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
