@@ -51,7 +51,7 @@ impl Bystander {
     }
 
     /// Asks once more, now.
-    pub(super) async fn is_served(self, address: SocketAddr, host: &'static str) {
+    pub(super) async fn must_be_served(self, address: SocketAddr, host: &'static str) {
         assert!(!self.0.is_finished(), "{:?}", self.0.await);
         self.0.abort();
         assert_eq!(fetch(address, "GET", host, "/", &[], b"").await.expect("another client is cut off").status, 200);

@@ -56,8 +56,7 @@ impl Endless {
 }
 
 async fn talk(mut stream: TcpStream, head: &str, piece: &[u8]) -> std::io::Result<()> {
-    let mut request = vec![0; 64 * 1024];
-    stream.read(&mut request).await?;
+    stream.read_buf(&mut Vec::with_capacity(64 * 1024)).await?;
     stream.write_all(head.as_bytes()).await?;
     loop {
         stream.write_all(piece).await?;

@@ -63,7 +63,7 @@ async fn slowly(gateway: &Recorded, first: &'static str, octet: &'static str, pa
         heard.push(client.await.unwrap());
     }
     memory.has_not_grown();
-    bystander.is_served(address, HOST).await;
+    bystander.must_be_served(address, HOST).await;
     heard
 }
 
@@ -129,7 +129,7 @@ fn connections_that_come_and_go() {
         for stream in half_closed {
             ends(stream).await;
         }
-        bystander.is_served(address, HOST).await;
+        bystander.must_be_served(address, HOST).await;
         none_is_left_at(address.port()).await;
         memory.has_not_grown();
     });

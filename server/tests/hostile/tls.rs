@@ -298,6 +298,6 @@ fn connections_that_say_nothing() {
         }
         none_is_left_at(address.port()).await;
         memory.has_not_grown();
-        bystander.is_served(plain, "a.example.com").await;
+        bystander.must_be_served(plain, "a.example.com").await;
     });
 }

@@ -133,7 +133,7 @@ fn split(mut octets: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
 }
 
 /// The statuses among frames, and whether a stream was reset.
-pub(crate) fn answers(octets: &[u8]) -> (Vec<u16>, bool) {
+fn answers(octets: &[u8]) -> (Vec<u16>, bool) {
     let statuses = split(octets).filter(|(kind, _)| *kind == HEADERS).filter_map(|(_, payload)| status(payload));
     (statuses.collect(), split(octets).any(|(kind, _)| kind == RESET))
 }
