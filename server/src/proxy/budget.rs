@@ -12,13 +12,13 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Budgets {
     started: Instant,
-    default: RetryBudget,
+    without_policy: RetryBudget,
     windows: Mutex<BTreeMap<(ObjectRef, u16), RetryWindow>>,
 }
 
 impl Budgets {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), default: RetryBudget::default(), windows: Mutex::default() }
+        Self { started: Instant::now(), without_policy: RetryBudget::without_policy(), windows: Mutex::default() }
     }
 
     /// A request is sent for the first time. One that is never sent again counts only where a policy has a budget: nothing
@@ -35,7 +35,7 @@ impl Budgets {
     }
 
     fn with_window<T>(&self, backend: &Backend, then: impl FnOnce(&mut RetryWindow, std::time::Duration) -> T) -> T {
-        let budget = backend.retry_budget.as_ref().unwrap_or(&self.default);
+        let budget = backend.retry_budget.as_ref().unwrap_or(&self.without_policy);
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.entry((backend.object.clone(), backend.port)).or_insert_with(|| RetryWindow::new(budget.clone()));
         if window.budget() != budget {
