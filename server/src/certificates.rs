@@ -17,7 +17,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme};
+
+use crate::san;
 
 /// The cryptography of all TLS.
 pub(crate) static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
@@ -269,25 +271,40 @@ fn verifier(validation: &Validation) -> Result<Arc<dyn ClientCertVerifier>, Stri
     let roots = Arc::new(trusted(&validation.authorities));
     let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&PROVIDER));
     let valid = builder.build().map_err(|error| error.to_string())?;
-    Ok(if validation.allow_insecure_fallback { Arc::new(InsecureFallback(valid)) } else { valid })
+    Ok(Arc::new(Clients { valid, lets_in_all: validation.allow_insecure_fallback }))
 }
 
-/// Asks for a certificate and goes on without a valid one (`AllowInsecureFallback`, [L-35]). Nothing of it is told to
-/// backends, so nobody takes it for verified ([R-L5]).
+/// Asks clients for a certificate. Nothing of it is told to backends, so nobody takes one for verified that is not
+/// ([R-L5]).
 #[derive(Debug)]
-struct InsecureFallback(Arc<dyn ClientCertVerifier>);
+struct Clients {
+    valid: Arc<dyn ClientCertVerifier>,
+    /// Whether it goes on without a valid one (`AllowInsecureFallback`, [L-35]).
+    lets_in_all: bool,
+}
 
-impl ClientCertVerifier for InsecureFallback {
+impl ClientCertVerifier for Clients {
     fn client_auth_mandatory(&self) -> bool {
-        false
+        !self.lets_in_all
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
+        self.valid.root_hint_subjects()
     }
 
-    fn verify_client_cert(&self, _: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: UnixTime) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
+    fn verify_client_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        if self.lets_in_all {
+            return Ok(ClientCertVerified::assertion());
+        }
+        if !san::are_plain(certificate) {
+            return Err(CertificateError::BadEncoding.into());
+        }
+        self.valid.verify_client_cert(certificate, chain, now)
     }
 
     fn verify_tls12_signature(
@@ -296,7 +313,7 @@ impl ClientCertVerifier for InsecureFallback {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        self.valid.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -305,10 +322,10 @@ impl ClientCertVerifier for InsecureFallback {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        self.valid.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.valid.supported_verify_schemes()
     }
 }

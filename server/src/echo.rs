@@ -61,7 +61,16 @@ pub struct Echo {
 ///
 /// When no port can be opened.
 pub async fn start(name: Name, seen: Option<mpsc::UnboundedSender<Echo>>) -> std::io::Result<SocketAddr> {
-    let socket = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+    start_at((std::net::Ipv4Addr::LOCALHOST, 0).into(), name, seen).await
+}
+
+/// Starts a backend at an address; see [`start`].
+///
+/// # Errors
+///
+/// When the port cannot be opened.
+pub async fn start_at(address: SocketAddr, name: Name, seen: Option<mpsc::UnboundedSender<Echo>>) -> std::io::Result<SocketAddr> {
+    let socket = TcpListener::bind(address).await?;
     let address = socket.local_addr()?;
     let name = Arc::new(name);
     tokio::spawn(async move {

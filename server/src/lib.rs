@@ -18,4 +18,5 @@ pub mod features;
 pub mod observe;
 pub mod proxy;
 pub mod publish;
+mod san;
 pub mod source;

@@ -59,25 +59,27 @@ pub(crate) fn retry(field: &HttpRouteRetry, path: &str) -> Result<Retry, Invalid
 pub(crate) fn retry_budget(field: &RetryConstraint, path: &str) -> Result<RetryBudget, Invalid> {
     let invalid = |at: &str, message: String| Invalid::value(Code::InvalidValue, format!("{path}.{at}"), message);
     let hour = Duration::from_secs(3600);
-    let budget = field.budget.clone().unwrap_or_default();
-    let percent = budget.percent.unwrap_or(20);
+    let (default, budget) = (RetryBudget::default(), field.budget.clone().unwrap_or_default());
+    let percent = budget.percent.unwrap_or(i32::from(default.percent));
     let percent = u8::try_from(percent)
         .ok()
         .filter(|percent| *percent <= 100)
         .ok_or_else(|| invalid("budget.percent", format!("{percent} percent is not from 0 to 100")))?;
     let at = format!("{path}.budget.interval");
-    let interval = duration(budget.interval.as_deref(), &at)?.unwrap_or(Duration::from_secs(10));
+    let interval = duration(budget.interval.as_deref(), &at)?.unwrap_or(default.interval);
     if interval > hour || interval < Duration::from_secs(1) {
         return Err(invalid("budget.interval", "interval cannot be greater than one hour or less than one second".to_owned()));
     }
     let rate = field.min_retry_rate.clone().unwrap_or_default();
-    let count = rate.count.unwrap_or(10);
-    let min_count = u32::try_from(count)
-        .ok()
-        .filter(|count| (1..=1_000_000).contains(count))
-        .ok_or_else(|| invalid("minRetryRate.count", format!("{count} retries is not from 1 to 1000000")))?;
+    let min_count = match rate.count {
+        None => default.min_count,
+        Some(count) => u32::try_from(count)
+            .ok()
+            .filter(|count| (1..=1_000_000).contains(count))
+            .ok_or_else(|| invalid("minRetryRate.count", format!("{count} retries is not from 1 to 1000000")))?,
+    };
     let at = format!("{path}.minRetryRate.interval");
-    let min_interval = duration(rate.interval.as_deref(), &at)?.unwrap_or(Duration::from_secs(1));
+    let min_interval = duration(rate.interval.as_deref(), &at)?.unwrap_or(default.min_interval);
     if min_interval > hour || min_interval.is_zero() {
         return Err(invalid("minRetryRate.interval", "interval cannot be greater than one hour, nor zero".to_owned()));
     }

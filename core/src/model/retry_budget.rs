@@ -23,7 +23,25 @@ pub struct RetryCounts {
     pub recent_retries: u64,
 }
 
+/// What counts where a policy leaves something out ([BT-2]): 20 percent over ten seconds, and ten in every second whatever
+/// the share.
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { percent: 20, interval: Duration::from_secs(10), min_count: 10, min_interval: Duration::from_secs(1) }
+    }
+}
+
 impl RetryBudget {
+    /// The budget of a backend that no policy gives one ([R-B2]): the default's share and rate, but what the rate allows
+    /// in the whole interval may come at once. Nobody has asked for a budget there: it is to end storms, and not to be
+    /// noticed by a few requests of a quiet backend that are all retried.
+    pub fn without_policy() -> Self {
+        let default = Self::default();
+        let times = default.interval.as_micros().checked_div(default.min_interval.as_micros()).unwrap_or(1);
+        let min_count = default.min_count.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX));
+        Self { min_count, min_interval: default.interval, ..default }
+    }
+
     /// Retries for a hundred requests, 0 to 100.
     pub fn percent(&self) -> u8 {
         self.percent
@@ -151,6 +169,15 @@ mod tests {
         assert!(allows(&twenty, 0, 9, 9) && !allows(&twenty, 0, 10, 10), "below the floor always");
         assert!(allows(&budget(0, 10), 1000, 500, 9) && !allows(&budget(0, 10), 1000, 0, 10), "only the floor");
         assert!(allows(&budget(100, 0), u64::MAX, u64::MAX - 1, 0) && !allows(&budget(0, 0), u64::MAX, 0, 0));
+    }
+
+    /// [R-B2]: as many in ten seconds as by the default, but at any time of them.
+    #[test]
+    fn without_a_policy_bursts_pass() {
+        let budget = RetryBudget::without_policy();
+        assert_eq!((budget.percent(), budget.min_count(), budget.min_interval()), (20, 100, budget.interval()));
+        let mut window = RetryWindow::new(budget);
+        assert_eq!((0..1000).filter(|_| window.try_retry(Duration::from_secs(5))).count(), 100);
     }
 
     /// [BT-2]: a thousand requests in ten seconds allow two hundred retries, and what is old is forgotten.

@@ -1,12 +1,16 @@
 //! The choice of a backendRef: by the session of the request, else by weight ([SP-1], [SP-6], [SP-7], [B-1]).
 
-use super::{Claim, Owner, Pinned, Scope, Session, Sessions, cookie_value};
+use super::cookie::cookie_values;
+use super::{Claim, Owner, Pinned, Scope, Session, Sessions};
 use crate::decision::{Matched, Parent};
 use crate::diagnostic::ObjectRef;
 use crate::model::session::{SessionCarrier, SessionPersistence};
 use crate::request::{Headers, Pick};
 use crate::table::rule::{RuleData, Share};
 use crate::table::{Backend, Table};
+
+/// Cookies of one name that are looked at.
+const COOKIES: usize = 8;
 
 /// A chosen backendRef, with the session it belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -101,10 +105,12 @@ impl<'a, H: Headers + ?Sized> Opened<'a, '_, H> {
     /// The token of a session of the rule, or of this backend, opened.
     fn claim(&self, session: &'a SessionPersistence, backend: Option<&'a Backend>) -> Option<Claim> {
         let sessions = self.sessions?;
-        let token = match session.carrier() {
-            SessionCarrier::Cookie => cookie_value(self.headers, session.name()),
-            SessionCarrier::Header => self.headers.first(session.field()),
-        };
-        sessions.claim(&self.table.session_scope(self.matched, backend)?, session, token?)
+        let scope = self.table.session_scope(self.matched, backend)?;
+        let open = |token| sessions.claim(&scope, session, token);
+        match session.carrier() {
+            // A browser may have several of one name, of other paths or domains: the first that opens counts.
+            SessionCarrier::Cookie => cookie_values(self.headers, session.name()).take(COOKIES).find_map(open),
+            SessionCarrier::Header => self.headers.first(session.field()).and_then(open),
+        }
     }
 }

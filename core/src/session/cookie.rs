@@ -12,7 +12,12 @@ static COOKIE: HeaderName = header::COOKIE;
 /// The value of the first cookie of this name, over all `Cookie` lines: HTTP/2 may split them (RFC 9113 section
 /// 8.2.3). Names are compared with case. Does not allocate.
 pub fn cookie_value<'h, H: Headers + ?Sized>(headers: &'h H, name: &str) -> Option<&'h [u8]> {
-    headers.values(&COOKIE).flat_map(|line| line.split(|octet| *octet == b';')).find_map(|pair| {
+    cookie_values(headers, name).next()
+}
+
+/// The values of all cookies of this name, in their order.
+pub(crate) fn cookie_values<'h, H: Headers + ?Sized>(headers: &'h H, name: &str) -> impl Iterator<Item = &'h [u8]> {
+    headers.values(&COOKIE).flat_map(|line| line.split(|octet| *octet == b';')).filter_map(move |pair| {
         let pair = pair.trim_ascii();
         pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
     })

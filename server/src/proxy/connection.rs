@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
@@ -24,6 +24,7 @@ use super::backend_tls::Speaker;
 use super::connection_record::{ConnectionRecord, word};
 use super::limits::Token;
 use super::listener::told;
+use super::stall::Stalls;
 use super::strict::{Gate, Strict};
 use super::tls::Hello;
 use super::upstream::Address;
@@ -56,6 +57,10 @@ pub(super) struct Connection {
     requests: AtomicUsize,
     /// Requests that are not done with.
     underway: AtomicUsize,
+    /// Told when the last request has come that it may have.
+    worn: Notify,
+    /// Answers that wait for the client.
+    pub(super) stalls: Arc<Stalls>,
 }
 
 /// What a TLS handshake led to.
@@ -72,6 +77,9 @@ impl Connection {
         self.underway.fetch_add(1, Ordering::Relaxed);
         self.is_http2.store(is_http2, Ordering::Relaxed);
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        if number >= most {
+            self.worn.notify_one();
+        }
         (Underway(Arc::clone(self)), number >= most || self.is_ending.load(Ordering::Relaxed))
     }
 
@@ -85,16 +93,37 @@ impl Connection {
     async fn is_done(&self, shared: &Shared) -> bool {
         let (limits, begun) = (&shared.limits, Instant::now());
         // hyper's own timeout begins when it knows the version of HTTP, which a client need never tell.
-        tokio::time::sleep(limits.head).await;
-        let mut before = 0;
+        let (mut wait, mut before) = (limits.head, 0);
         loop {
+            let is_worn = tokio::time::timeout(wait, self.worn.notified()).await.is_ok();
             let requests = self.requests.load(Ordering::Relaxed);
             let is_idle = requests == before && self.underway.load(Ordering::Relaxed) == 0;
-            if is_idle || requests >= limits.requests_per_connection || begun.elapsed() >= limits.connection_age {
+            if is_idle || is_worn || begun.elapsed() >= limits.connection_age {
                 return requests > 0;
             }
-            before = requests;
-            tokio::time::sleep(limits.idle).await;
+            (wait, before) = (limits.idle, requests);
+        }
+    }
+
+    /// Waits until the client has left an answer untaken for too long.
+    async fn is_stalled(&self, shared: &Shared) {
+        loop {
+            tokio::time::sleep(shared.limits.idle).await;
+            if self.stalls.next() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until nothing has been open for some time: what is left of the connection is in the way of its end.
+    async fn is_left(&self, shared: &Shared) {
+        let mut is_left = false;
+        loop {
+            tokio::time::sleep(shared.limits.idle).await;
+            let before = std::mem::replace(&mut is_left, self.underway.load(Ordering::Relaxed) == 0);
+            if before && is_left {
+                return;
+            }
         }
     }
 
@@ -241,10 +270,10 @@ impl Incoming {
     {
         let gate = Arc::<Gate>::default();
         let stream = TokioIo::new(Strict::new(stream, Arc::clone(&gate)));
-        let (is_http2, is_ending, requests, underway) = Default::default();
-        let _open = self.open;
-        let connection =
-            Arc::new(Connection { port: self.port, peer: self.peer, tls, gate, life: self.life, is_http2, is_ending, requests, underway });
+        let (port, peer, life, _open) = (self.port, self.peer, self.life, self.open);
+        let (is_http2, is_ending, requests, underway, worn, stalls) = Default::default();
+        let connection = Connection { port, peer, tls, gate, life, is_http2, is_ending, requests, underway, worn, stalls };
+        let connection = Arc::new(connection);
         let (shared, of_requests) = (Arc::clone(&self.shared), Arc::clone(&connection));
         let service = hyper::service::service_fn(move |request| {
             let (shared, connection) = (Arc::clone(&shared), Arc::clone(&of_requests));
@@ -258,8 +287,10 @@ impl Incoming {
         });
         let mut requests = pin!(self.http.serve_connection_with_upgrades(stream, service).into_owned());
         let (mut closed, mut stop) = (self.closed, self.shared.stop.clone());
+        let mut stalled = pin!(connection.is_stalled(&self.shared));
         let has_begun = tokio::select! {
             ended = &mut requests => return ended.map_err(io::Error::other),
+            () = &mut stalled => false,
             begun = connection.is_done(&self.shared) => begun,
             () = told(&mut closed) => true,
             () = told(&mut stop) => true,
@@ -277,7 +308,11 @@ impl Incoming {
             }
         }
         requests.as_mut().graceful_shutdown();
-        requests.await.map_err(io::Error::other)
+        tokio::select! {
+            ended = &mut requests => ended.map_err(io::Error::other),
+            () = stalled => Err(io::ErrorKind::TimedOut.into()),
+            () = connection.is_left(&self.shared) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use super::interim::Interim;
 use super::record::Done;
 use super::retries::Retries;
 use super::service::{Place, plain, with_head};
+use super::stall::Taken;
 use super::upstream::{self, Address};
 use super::{Shared, ext_auth, hop, mirror, stream};
 use crate::extensions::Trouble;
@@ -146,7 +147,7 @@ impl Exchange<'_> {
         let retry = self.retries.filter(|_| body.is_kept());
         let retries = retry.map_or(0, Retries::number);
         let mut attempt = 0;
-        self.shared.budgets.request(self.to.backend);
+        self.shared.budgets.request(self.to.backend, retries);
         loop {
             let until = self.forward.timeouts.backend_request.map(|timeout| Instant::now() + timeout);
             let result = self.attempt(attempt, head, body.take(), deadline, until).await;
@@ -217,6 +218,7 @@ impl Exchange<'_> {
         }
         head.version = Version::HTTP_11;
         let incoming = body::any(With::new(incoming, (address, in_flight, self.place)));
+        let incoming = body::any(Taken::new(incoming, Arc::clone(&self.connection.stalls)));
         let body = match deadline {
             Some(deadline) => body::any(Deadline::new(incoming, deadline)),
             None => incoming,

@@ -19,7 +19,8 @@ pub struct Limits {
     pub head: Duration,
     /// How long a client may pause in the middle of a body: 408 after it.
     pub body_idle: Duration,
-    /// How long a connection of HTTP/2 may be without a request.
+    /// How long a connection of HTTP/2 may be without a request, and any client may leave an answer untaken; up to twice as
+    /// long until it is noticed.
     pub idle: Duration,
     /// Octets of a request's body: 413 beyond; `None` for any number.
     pub body: Option<u64>,

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::Shared;
 use super::body::AnyBody;
 use super::exchange::To;
+use super::interim::Interim;
 use crate::observe::Outcome;
 
 /// Copies on their way at most.
@@ -45,11 +46,15 @@ pub(super) fn send(shared: &Arc<Shared>, to: &To<'_>, parts: &Parts, body: AnyBo
     }
     let (shared, address) = (Arc::clone(shared), shared.upstreams.address(backend, None, pick.0));
     let (backend, tls, series) = (backend.clone(), to.tls.clone(), Arc::clone(&to.series));
-    let request = Request::from_parts(parts.clone(), body);
+    let mut request = Request::from_parts(parts.clone(), body);
     tokio::spawn(async move {
         let _permit = permit;
         let send = async {
-            let response = shared.upstreams.send(&backend, tls.as_deref(), &address, request).await?;
+            let interim = Interim::count(&mut request);
+            let response = tokio::select! {
+                response = shared.upstreams.send(&backend, tls.as_deref(), &address, request) => response?,
+                () = interim.too_many() => return Err("too many interim responses".into()),
+            };
             // Read as far as it keeps its connection usable, and looked at by nobody.
             let (mut body, mut left) = (response.into_body(), ANSWER);
             while let Some(frame) = body.frame().await.transpose()? {

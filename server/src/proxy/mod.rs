@@ -22,6 +22,7 @@ mod record;
 mod retries;
 mod service;
 mod sessions;
+mod stall;
 mod stream;
 mod strict;
 mod tee;

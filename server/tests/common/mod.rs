@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gatewright::{MissingServices, Options};
+use gatewright::{EndpointAddresses, MissingServices, Options};
 use gatewright_server::admin::Admin;
 use gatewright_server::echo::{self, Echo, Name};
 use gatewright_server::observe::AccessLog;
@@ -67,11 +67,27 @@ impl Live {
         for (name, address) in resolve {
             settings.resolve.entry((*name).to_owned()).or_default().push(*address);
         }
+        Self::serve(loaded, seen, settings, EndpointAddresses::default()).await
+    }
+
+    /// Backends are where their EndpointSlices say, on this machine, too.
+    pub async fn with_endpoints(manifests: &str, settings: Settings) -> Self {
+        let (_, seen) = mpsc::unbounded_channel();
+        Self::serve(gatewright::load::load_text("live", manifests), seen, settings, EndpointAddresses::Any).await
+    }
+
+    async fn serve(
+        loaded: gatewright::load::Loaded,
+        seen: mpsc::UnboundedReceiver<Echo>,
+        mut settings: Settings,
+        endpoint_addresses: EndpointAddresses,
+    ) -> Self {
         for listener in loaded.resources.gateways.iter().flat_map(|g| &g.spec.listeners) {
             settings.port_map.insert(u16::try_from(listener.port).unwrap(), 0);
         }
         let mut options = Options::default();
         options.missing_services = MissingServices::Infer;
+        options.endpoint_addresses = endpoint_addresses;
         let mut publisher = Publisher::new(options, None);
         publisher.publish(Snapshot { loaded, errors: Vec::new(), hash: 1 }).unwrap();
         let wanted = publisher.current().load().ports.len();

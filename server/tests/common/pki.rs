@@ -25,6 +25,11 @@ impl Signed {
         CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()
     }
 
+    /// The certificate and those that lead from it to its authority.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        CertificateDer::pem_slice_iter(self.pem.as_bytes()).map(Result::unwrap).collect()
+    }
+
     pub fn key_der(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()
     }
@@ -67,6 +72,26 @@ pub fn server_of(of: &Signed, names: &[&str], uris: &[&str]) -> Signed {
 /// A client's certificate.
 pub fn client(of: &Signed) -> Signed {
     sign("client", &[], &[], Content::CaSignedClient, Some(of))
+}
+
+/// A client's certificate that is not as it should be.
+pub fn client_but(of: &Signed, change: impl FnOnce(&mut CertificateParams)) -> Signed {
+    let (mut params, key) = (params("client", Content::CaSignedClient), KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
+    change(&mut params);
+    let issuer = Issuer::new(self::params(&of.title, Content::Ca), KeyPair::from_pem(&of.key).unwrap());
+    let pem = params.signed_by(&key, &issuer).unwrap().pem();
+    Signed { title: "client".to_owned(), names: Vec::new(), pem, key: key.serialize_pem() }
+}
+
+/// A client's certificate at the end of a chain with so many authorities between it and this one.
+pub fn client_below(of: &Signed, depth: usize) -> Signed {
+    let mut between: Vec<Signed> = Vec::new();
+    for n in 0..depth {
+        between.push(sign(&format!("between {n}"), &[], &[], Content::Ca, Some(between.last().unwrap_or(of))));
+    }
+    let leaf = client(between.last().unwrap_or(of));
+    let pem = between.iter().rev().fold(leaf.pem.clone(), |chain, authority| chain + &authority.pem);
+    Signed { pem, ..leaf }
 }
 
 fn sign(title: &str, names: &[&str], uris: &[&str], content: Content, by: Option<&Signed>) -> Signed {

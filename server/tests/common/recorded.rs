@@ -29,6 +29,11 @@ impl Recorded {
             let backends = route.spec.rules.iter().flatten().flat_map(|rule| &rule.backend_refs);
             refs.extend(backends.map(|to| (&route.metadata, &to.namespace, &to.name, to.port)));
         }
+        for rule in loaded.resources.http_routes.iter().flat_map(|route| route.spec.rules.iter().flatten().map(move |rule| (route, rule))) {
+            let (route, rule) = rule;
+            let mirrors = rule.filters.iter().filter_map(|filter| Some(&filter.request_mirror.as_ref()?.backend_ref));
+            refs.extend(mirrors.map(|to| (&route.metadata, &to.namespace, &to.name, to.port)));
+        }
         for route in &loaded.resources.grpc_routes {
             let backends = route.spec.rules.iter().flat_map(|rule| &rule.backend_refs);
             refs.extend(backends.map(|to| (&route.metadata, &to.namespace, &to.name, to.port)));

@@ -82,7 +82,7 @@ pub fn hello(sni: &str) -> Vec<u8> {
 
 /// The configuration of a client.
 pub fn config(client: Client<'_>) -> (Arc<ClientConfig>, Arc<Answers>) {
-    let key = client.certificate.map(|signed| CertifiedKey::from_der(vec![signed.der()], signed.key_der(), &provider()).unwrap());
+    let key = client.certificate.map(|signed| CertifiedKey::from_der(signed.chain(), signed.key_der(), &provider()).unwrap());
     let asked = Arc::new(Answers { certificate: key.map(Arc::new), requested: AtomicBool::new(false) });
     let trusts = Trusts {
         trusted: client.trust.map(|signed| (signed.der(), signed.names.clone())),

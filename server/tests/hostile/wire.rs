@@ -98,9 +98,12 @@ fn length(length: usize, block: &mut Vec<u8>) {
 }
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RESET: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const WINDOW: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
@@ -114,18 +117,30 @@ pub(crate) async fn frames(address: SocketAddr, frames: &[u8]) -> Outcome {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let _ = stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, b""), frames].concat()).await;
     let (octets, closed) = read(&mut stream).await;
-    let (mut statuses, mut reset, mut rest) = (Vec::new(), false, &octets[..]);
-    while let Some((head, behind)) = rest.split_at_checked(9) {
-        let size = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-        let Some((payload, behind)) = behind.split_at_checked(size) else { break };
-        match head[3] {
-            HEADERS => statuses.extend(status(payload)),
-            RESET => reset = true,
-            _ => {}
-        }
-        rest = behind;
-    }
+    let (statuses, reset) = answers(&octets);
     Outcome::Frames { statuses, reset, closed }
+}
+
+/// The whole frames among octets: kind and payload.
+fn split(mut octets: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let (head, behind) = octets.split_at_checked(9)?;
+        let size = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let (payload, behind) = behind.split_at_checked(size)?;
+        octets = behind;
+        Some((head[3], payload))
+    })
+}
+
+/// The statuses among frames, and whether a stream was reset.
+fn answers(octets: &[u8]) -> (Vec<u16>, bool) {
+    let statuses = split(octets).filter(|(kind, _)| *kind == HEADERS).filter_map(|(_, payload)| status(payload));
+    (statuses.collect(), split(octets).any(|(kind, _)| kind == RESET))
+}
+
+/// Heads of answers among frames, whatever their status.
+pub(crate) fn heads(octets: &[u8]) -> usize {
+    split(octets).filter(|(kind, _)| *kind == HEADERS).count()
 }
 
 /// `:status`, which comes first in a block: indexed, or a literal whose digits may be in Huffman code.

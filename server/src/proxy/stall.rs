@@ -1,0 +1,104 @@
+//! Clients that do not take their answers: whoever opens no window, or reads nothing, holds memory and a connection to a
+//! backend for as long as it likes ([R-S4], [R-S7]).
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::body::{AnyBody, BoxError};
+
+/// How many bodies of a connection wait for their client, by the turn in which they began to: an even and an odd one.
+#[derive(Debug, Default)]
+pub(super) struct Stalls {
+    turn: AtomicUsize,
+    waiting: [AtomicUsize; 2],
+}
+
+impl Stalls {
+    /// The next turn begins; true if a body waits since before the one that ends.
+    pub(super) fn next(&self) -> bool {
+        let next = self.turn.load(Ordering::Relaxed).wrapping_add(1);
+        self.turn.store(next, Ordering::Relaxed);
+        self.waiting[next % 2].load(Ordering::Relaxed) > 0
+    }
+}
+
+/// A response's body, which waits for the client from each frame to when the next one is asked for.
+pub(super) struct Taken {
+    body: AnyBody,
+    stalls: Arc<Stalls>,
+    since: Option<usize>,
+}
+
+impl Taken {
+    pub(super) fn new(body: AnyBody, stalls: Arc<Stalls>) -> Self {
+        let mut this = Self { body, stalls, since: None };
+        this.wait();
+        this
+    }
+
+    fn wait(&mut self) {
+        let turn = self.stalls.turn.load(Ordering::Relaxed) % 2;
+        self.stalls.waiting[turn].fetch_add(1, Ordering::Relaxed);
+        self.since = Some(turn);
+    }
+
+    fn go_on(&mut self) {
+        if let Some(turn) = self.since.take() {
+            self.stalls.waiting[turn].fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.go_on();
+    }
+}
+
+impl Body for Taken {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.go_on();
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(frame, Poll::Ready(Some(Ok(_)))) {
+            self.wait();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::body::full;
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_waits_for_a_whole_turn_is_stalled() {
+        use http_body_util::BodyExt as _;
+        let stalls = Arc::<Stalls>::default();
+        let mut body = Taken::new(full(Bytes::from_static(b"x")), Arc::clone(&stalls));
+        assert!(!stalls.next(), "since this turn");
+        body.frame().await.unwrap().unwrap();
+        assert!(!stalls.next(), "it went on in between");
+        assert!(stalls.next(), "and now not for a whole turn");
+        assert!(body.frame().await.is_none());
+        assert!(!stalls.next() && !stalls.next() && !stalls.next(), "at its end it waits for nobody");
+        drop(Taken::new(full(Bytes::new()), Arc::clone(&stalls)));
+        assert!(!stalls.next() && !stalls.next() && !stalls.next(), "nor when it is gone");
+    }
+}
