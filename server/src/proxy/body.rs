@@ -37,8 +37,8 @@ where
 }
 
 /// The body of a client's request.
-pub(super) fn from_client(incoming: Incoming, limits: &Limits, fault: &Fault) -> AnyBody {
-    if incoming.is_end_stream() { empty() } else { any(FromClient::new(incoming, limits, fault.clone())) }
+pub(super) fn from_client(incoming: Incoming, limits: &Limits, fault: &Fault, may_pause: bool) -> AnyBody {
+    if incoming.is_end_stream() { empty() } else { any(FromClient::new(incoming, limits, fault.clone(), may_pause)) }
 }
 
 /// A body that fails with [`LengthLimitError`](http_body_util::LengthLimitError) when there is more of it.

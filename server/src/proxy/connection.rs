@@ -22,10 +22,10 @@ use tokio_rustls::server::TlsStream;
 
 use super::backend_tls::Speaker;
 use super::connection_record::{ConnectionRecord, word};
-use super::limits::Token;
-use super::listener::told;
+use super::limits::{Limits, Token};
 use super::stall::Stalls;
 use super::strict::{Gate, Strict};
+use super::tcp::{Phase, reached};
 use super::tls::Hello;
 use super::upstream::Address;
 use super::{Shared, service, stream};
@@ -85,13 +85,13 @@ impl Connection {
 
     /// Waits until the connection must end, whatever it carries.
     pub(super) async fn is_cut(&self) {
-        told(&mut self.life.cut.clone()).await;
+        reached(&mut self.life.phase.clone(), Phase::Cut).await;
     }
 
-    /// Waits until no more requests should come: the client takes its time for the first one or has none for long, or the
-    /// connection is old or worn ([R-S4]). False if there never was one.
-    async fn is_done(&self, shared: &Shared) -> bool {
-        let (limits, begun) = (&shared.limits, Instant::now());
+    /// Waits until no more requests should come ([R-S4]): the client has had none for long, or the connection is old or worn.
+    /// False if there is nothing to wait for either: there never was a request, or the client does not take its answers.
+    async fn is_done(&self, limits: &Limits) -> bool {
+        let begun = Instant::now();
         // hyper's own timeout begins when it knows the version of HTTP, which a client need never tell.
         let (mut wait, mut before) = (limits.head, 0);
         loop {
@@ -101,27 +101,21 @@ impl Connection {
             if is_idle || is_worn || begun.elapsed() >= limits.connection_age {
                 return requests > 0;
             }
+            if self.stalls.next() {
+                return false;
+            }
             (wait, before) = (limits.idle, requests);
         }
     }
 
-    /// Waits until the client has left an answer untaken for too long.
-    async fn is_stalled(&self, shared: &Shared) {
-        loop {
-            tokio::time::sleep(shared.limits.idle).await;
-            if self.stalls.next() {
-                return;
-            }
-        }
-    }
-
-    /// Waits until nothing has been open for some time: what is left of the connection is in the way of its end.
-    async fn is_left(&self, shared: &Shared) {
+    /// Waits until what is left of a connection that is ending is only in the way of its end: nothing has been open for some
+    /// time, or the client does not take its answers.
+    async fn is_left(&self, limits: &Limits) {
         let mut is_left = false;
         loop {
-            tokio::time::sleep(shared.limits.idle).await;
+            tokio::time::sleep(limits.idle).await;
             let before = std::mem::replace(&mut is_left, self.underway.load(Ordering::Relaxed) == 0);
-            if before && is_left {
+            if (before && is_left) || self.stalls.next() {
                 return;
             }
         }
@@ -155,8 +149,6 @@ pub(super) struct Incoming {
     pub(super) http: Arc<auto::Builder<TokioExecutor>>,
     pub(super) port: Arc<PortKey>,
     pub(super) peer: SocketAddr,
-    /// Told when the port is closed.
-    pub(super) closed: watch::Receiver<bool>,
     pub(super) life: Life,
     /// Counts it as long as it lives.
     pub(super) open: Open,
@@ -169,15 +161,19 @@ pub(super) struct Life {
     pub(super) _token: Arc<Token>,
     /// The port waits until nobody has one.
     pub(super) _alive: mpsc::Sender<()>,
-    /// Gone when the time to drain is over.
-    pub(super) cut: watch::Receiver<bool>,
+    /// How far the end of the port has come.
+    pub(super) phase: watch::Receiver<Phase>,
 }
 
 impl Incoming {
     /// Serves it to its end.
-    pub(super) async fn serve(self, stream: TcpStream) {
+    pub(super) async fn serve(self, stream: std::net::TcpStream) {
         let (peer, port) = (self.peer, Arc::clone(&self.port));
-        if let Err(error) = self.carry_out(stream).await {
+        let served = match TcpStream::from_std(stream) {
+            Ok(stream) => self.carry_out(stream).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
             tracing::debug!(%error, %peer, %port, "a connection ended");
         }
     }
@@ -219,23 +215,29 @@ impl Incoming {
             }
             (ConnectionDecision::Forward(forward), hello) => {
                 let Some((address, tls)) = self.address(&published, &forward, pick) else { return Ok(()) };
-                let mut record = record;
+                let (mut record, mut phase) = (record, self.life.phase.clone());
                 record.iter_mut().for_each(|record| record.goes_to(&address));
-                match (forward.tls, hello, forward.matched.parent) {
-                    (ConnectionTls::None, None, _) => {
-                        drop(published);
-                        stream::join(stream, &[], &address, tls.as_deref(), idle).await
+                let joined = async {
+                    match (forward.tls, hello, forward.matched.parent) {
+                        (ConnectionTls::None, None, _) => {
+                            drop(published);
+                            stream::join(stream, &[], &address, tls.as_deref(), idle).await
+                        }
+                        (ConnectionTls::Passthrough, Some(hello), _) => {
+                            drop(published);
+                            stream::join(stream, &hello.into_octets(), &address, None, idle).await
+                        }
+                        (ConnectionTls::Terminate, Some(hello), Parent::Listener(id)) => {
+                            let (stream, _) = timeout_at(deadline, decrypt(&published, id, hello, stream)).await??;
+                            drop(published);
+                            stream::join(stream, &[], &address, tls.as_deref(), idle).await
+                        }
+                        _ => Ok(()),
                     }
-                    (ConnectionTls::Passthrough, Some(hello), _) => {
-                        drop(published);
-                        stream::join(stream, &hello.into_octets(), &address, None, idle).await
-                    }
-                    (ConnectionTls::Terminate, Some(hello), Parent::Listener(id)) => {
-                        let (stream, _) = timeout_at(deadline, decrypt(&published, id, hello, stream)).await??;
-                        drop(published);
-                        stream::join(stream, &[], &address, tls.as_deref(), idle).await
-                    }
-                    _ => Ok(()),
+                };
+                tokio::select! {
+                    joined = joined => joined,
+                    () = reached(&mut phase, Phase::Cut) => Ok(()),
                 }
             }
             // Rejected, or the port has come to speak something else while the client was about to: without a word.
@@ -260,7 +262,7 @@ impl Incoming {
             tracing::warn!(backend = %backend.object, "the TLS that the backend wants cannot be spoken");
             return None;
         }
-        Some((self.shared.upstreams.address(backend, None, pick.derive(0).0), tls))
+        Some((self.shared.upstreams.address(backend, None, pick.derive(0).0)?, tls))
     }
 
     /// Serves HTTP.
@@ -286,14 +288,11 @@ impl Incoming {
             }
         });
         let mut requests = pin!(self.http.serve_connection_with_upgrades(stream, service).into_owned());
-        let (mut closed, mut stop) = (self.closed, self.shared.stop.clone());
-        let mut stalled = pin!(connection.is_stalled(&self.shared));
+        let (limits, mut phase) = (&self.shared.limits, connection.life.phase.clone());
         let has_begun = tokio::select! {
             ended = &mut requests => return ended.map_err(io::Error::other),
-            () = &mut stalled => false,
-            begun = connection.is_done(&self.shared) => begun,
-            () = told(&mut closed) => true,
-            () = told(&mut stop) => true,
+            begun = connection.is_done(limits) => begun,
+            () = reached(&mut phase, Phase::Ending) => true,
         };
         if !has_begun {
             return Err(io::ErrorKind::TimedOut.into());
@@ -310,8 +309,8 @@ impl Incoming {
         requests.as_mut().graceful_shutdown();
         tokio::select! {
             ended = &mut requests => ended.map_err(io::Error::other),
-            () = stalled => Err(io::ErrorKind::TimedOut.into()),
-            () = connection.is_left(&self.shared) => Err(io::ErrorKind::TimedOut.into()),
+            () = connection.is_left(limits) => Err(io::ErrorKind::TimedOut.into()),
+            () = reached(&mut phase, Phase::Cut) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }

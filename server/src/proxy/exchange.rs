@@ -101,7 +101,7 @@ impl Exchange<'_> {
             mirror::send(self.shared, to, &head, copy, self.pick.derive(n as u64));
         }
         let deadline = self.forward.timeouts.request.map(|timeout| self.started + timeout);
-        match self.attempts(&head, &mut outgoing, deadline).await {
+        match self.attempts(head, &mut outgoing, deadline).await {
             Ok(answered) => {
                 let until = deadline.into_iter().chain(answered.until).min();
                 self.finish(answered, until)
@@ -143,14 +143,16 @@ impl Exchange<'_> {
     }
 
     /// Tries until something is to be handed to the client ([RT-1] to [RT-6]).
-    async fn attempts(&self, head: &Parts, body: &mut Outgoing, deadline: Option<Instant>) -> Result<Answered, Failure> {
+    async fn attempts(&self, mut head: Parts, body: &mut Outgoing, deadline: Option<Instant>) -> Result<Answered, Failure> {
         let retry = self.retries.filter(|_| body.is_kept());
         let retries = retry.map_or(0, Retries::number);
         let mut attempt = 0;
         self.shared.budgets.request(self.to.backend, retries);
         loop {
             let until = self.forward.timeouts.backend_request.map(|timeout| Instant::now() + timeout);
-            let result = self.attempt(attempt, head, body.take(), deadline, until).await;
+            // The last one takes the head with it.
+            let sent = if attempt < retries { head.clone() } else { std::mem::replace(&mut head, Request::new(()).into_parts().0) };
+            let result = self.attempt(attempt, sent, body.take(), deadline, until).await;
             let trouble = match &result {
                 Ok(answered) => Some(Trouble::Status(answered.response.status().as_u16())),
                 Err(Failure::Upstream(error)) if upstream::is_no_connection(error) => Some(Trouble::NoConnection),
@@ -178,15 +180,18 @@ impl Exchange<'_> {
     async fn attempt(
         &self,
         number: u32,
-        head: &Parts,
+        head: Parts,
         body: AnyBody,
         deadline: Option<Instant>,
         until: Option<Instant>,
     ) -> Result<Answered, Failure> {
         // Another draw for each attempt: mostly another endpoint.
         let session = self.forward.session.as_ref().filter(|_| number == 0).and_then(Session::endpoint);
-        let address = self.shared.upstreams.address(self.to.backend, session, self.pick.derive(2000 + u64::from(number)).0);
-        let mut request = Request::from_parts(head.clone(), body);
+        let pick = self.pick.derive(2000 + u64::from(number)).0;
+        let Some(address) = self.shared.upstreams.address(self.to.backend, session, pick) else {
+            return Err(Failure::Upstream("the backend has no address".into()));
+        };
+        let mut request = Request::from_parts(head, body);
         let interim = Interim::count(&mut request);
         let send = self.shared.upstreams.send(self.to.backend, self.to.tls.as_deref(), &address, request);
         let in_flight = self.to.series.start();
@@ -206,6 +211,7 @@ impl Exchange<'_> {
     /// The backend's response as the client gets it.
     fn finish(self, answered: Answered, deadline: Option<Instant>) -> Done {
         let Answered { response, address, in_flight, .. } = answered;
+        self.fault.answered();
         let endpoint = Some(address.to_string());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Done { endpoint, ..self.switch(response, (address, in_flight)) };
@@ -217,8 +223,8 @@ impl Exchange<'_> {
             head.headers.append(name, value);
         }
         head.version = Version::HTTP_11;
-        let incoming = body::any(With::new(incoming, (address, in_flight, self.place)));
-        let incoming = body::any(Taken::new(incoming, Arc::clone(&self.connection.stalls)));
+        let taken = Taken::new(incoming, Arc::clone(&self.connection.stalls));
+        let incoming = body::any(With::new(taken, (address, in_flight, self.place)));
         let body = match deadline {
             Some(deadline) => body::any(Deadline::new(incoming, deadline)),
             None => incoming,

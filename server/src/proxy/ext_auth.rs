@@ -80,7 +80,7 @@ async fn send(guard: &Guard<'_>, check: &Check<'_>, request: Request<AnyBody>) -
         return Err("it has no ready endpoint".into());
     }
     let tls = guard.guards.parent.and_then(|parent| guard.published.backends_tls.get(table, backend.id, parent));
-    let address = guard.shared.upstreams.address(backend, None, guard.pick.derive(3000).0);
+    let address = guard.shared.upstreams.address(backend, None, guard.pick.derive(3000).0).ok_or("the backend has no address")?;
     guard.shared.upstreams.send(backend, tls.as_deref(), &address, request).await
 }
 

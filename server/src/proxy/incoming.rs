@@ -3,7 +3,7 @@
 use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,17 +16,29 @@ use tokio::time::Sleep;
 use super::body::BoxError;
 use super::limits::Limits;
 
-/// Why a client's body has not come to its end, as the status for the client: its fault is not the backend's.
+/// What becomes of a client's body, for whoever answers the request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fault(Arc<AtomicU16>);
+pub(super) struct Fault(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Why it has not come to its end, as the status for the client: that is not the backend's fault.
+    status: AtomicU16,
+    is_answered: AtomicBool,
+}
 
 impl Fault {
     pub(super) fn status(&self) -> Option<StatusCode> {
-        StatusCode::from_u16(self.0.load(Ordering::Relaxed)).ok()
+        StatusCode::from_u16(self.0.status.load(Ordering::Relaxed)).ok()
+    }
+
+    /// The backend has begun to answer: from now on the two may take turns, and pauses are theirs.
+    pub(super) fn answered(&self) {
+        self.0.is_answered.store(true, Ordering::Relaxed);
     }
 
     fn is(&self, status: StatusCode) -> BoxError {
-        self.0.store(status.as_u16(), Ordering::Relaxed);
+        self.0.status.store(status.as_u16(), Ordering::Relaxed);
         status.canonical_reason().unwrap_or_default().into()
     }
 }
@@ -35,15 +47,18 @@ impl Fault {
 pub(super) struct FromClient {
     body: Incoming,
     fault: Fault,
-    idle: Duration,
+    /// How long it may pause.
+    idle: Option<Duration>,
     pause: Option<Pin<Box<Sleep>>>,
     /// Octets that may still come.
     left: u64,
 }
 
 impl FromClient {
-    pub(super) fn new(body: Incoming, limits: &Limits, fault: Fault) -> Self {
-        Self { body, fault, idle: limits.body_idle, pause: None, left: limits.body.unwrap_or(u64::MAX) }
+    /// A stream of messages (`may_pause`) is not a body that comes slowly.
+    pub(super) fn new(body: Incoming, limits: &Limits, fault: Fault, may_pause: bool) -> Self {
+        let idle = (!may_pause).then_some(limits.body_idle);
+        Self { body, fault, idle, pause: None, left: limits.body.unwrap_or(u64::MAX) }
     }
 }
 
@@ -59,9 +74,16 @@ impl Body for FromClient {
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(this.fault.is(StatusCode::BAD_REQUEST)))),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {
-                    let pause = this.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.idle)));
-                    let is_over = pause.as_mut().poll(context).is_ready();
-                    return if is_over { Poll::Ready(Some(Err(this.fault.is(StatusCode::REQUEST_TIMEOUT)))) } else { Poll::Pending };
+                    let Some(idle) = this.idle else { return Poll::Pending };
+                    let pause = this.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+                    if pause.as_mut().poll(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    if this.fault.0.is_answered.load(Ordering::Relaxed) {
+                        this.idle = None;
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(Some(Err(this.fault.is(StatusCode::REQUEST_TIMEOUT))));
                 }
             };
             this.pause = None;

@@ -21,7 +21,7 @@ const LIMIT: usize = 128;
 const ANSWER: usize = 64 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Mirrors {
     permits: Arc<Semaphore>,
 }
@@ -44,7 +44,8 @@ pub(super) fn send(shared: &Arc<Shared>, to: &To<'_>, parts: &Parts, body: AnyBo
     if matches!(&backend.endpoints, gatewright::table::Endpoints::Known(list) if list.is_empty()) {
         return;
     }
-    let (shared, address) = (Arc::clone(shared), shared.upstreams.address(backend, None, pick.0));
+    let Some(address) = shared.upstreams.address(backend, None, pick.0) else { return };
+    let shared = Arc::clone(shared);
     let (backend, tls, series) = (backend.clone(), to.tls.clone(), Arc::clone(&to.series));
     let mut request = Request::from_parts(parts.clone(), body);
     tokio::spawn(async move {

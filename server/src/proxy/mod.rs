@@ -25,10 +25,12 @@ mod sessions;
 mod stall;
 mod stream;
 mod strict;
+mod tcp;
 mod tee;
 mod tls;
 mod udp;
 mod upstream;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -63,6 +65,8 @@ pub struct Settings {
     pub resolve: BTreeMap<String, Vec<SocketAddr>>,
     /// How long open requests may take to end after the server was told to.
     pub drain: Duration,
+    /// Threads that serve connections.
+    pub workers: usize,
     /// What clients may take.
     pub limits: Limits,
     /// How long a UDP flow may be silent before it is forgotten.
@@ -88,6 +92,7 @@ impl Default for Settings {
             port_map: BTreeMap::new(),
             resolve: BTreeMap::new(),
             drain: Duration::from_secs(30),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
             limits: Limits::default(),
             udp_idle: Duration::from_secs(60),
             sessions: None,
@@ -100,12 +105,12 @@ impl Default for Settings {
 }
 
 /// What every connection shares.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Shared {
     current: Arc<ArcSwap<Published>>,
     upstreams: upstream::Upstreams,
     mirrors: mirror::Mirrors,
-    budgets: budget::Budgets,
+    budgets: Arc<budget::Budgets>,
     stop: watch::Receiver<bool>,
     drain: Duration,
     limits: Limits,
@@ -122,6 +127,11 @@ struct Shared {
 }
 
 impl Shared {
+    /// The same with connections to backends that no other thread uses.
+    fn of_worker(&self) -> Self {
+        Self { upstreams: self.upstreams.of_worker(), ..self.clone() }
+    }
+
     /// Keys and time, by which tokens of sessions are opened and sealed.
     fn sessions(&self) -> Sessions<'_> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

@@ -57,7 +57,7 @@ async fn fetch(guard: &Guard<'_>, page: &Page, service: &ObjectRef) -> Result<Re
         }
     }
     let tls = guard.guards.parent.and_then(|parent| guard.published.backends_tls.get(table, backend.id, parent));
-    let address = guard.shared.upstreams.address(backend, None, guard.pick.derive(4000).0);
+    let address = guard.shared.upstreams.address(backend, None, guard.pick.derive(4000).0).ok_or("the backend has no address")?;
     let request = Request::from_parts(head, body::empty());
     let (head, incoming) = guard.shared.upstreams.send(backend, tls.as_deref(), &address, request).await?.into_parts();
     if !head.status.is_success() {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::body::{self, AnyBody};
 use super::connection::{Connection, Underway};
 use super::exchange::{Exchange, To};
-use super::guard::{Guard, Guards, Passed};
+use super::guard::{Guard, Guards, Passed, is_grpc};
 use super::incoming::Fault;
 use super::limits::Token;
 use super::record::{Done, Record};
@@ -93,7 +93,7 @@ async fn carry_out(
     };
     let guard = Guard { shared, published, parts, peer: connection.peer.ip(), pick, guards };
     let fault = Fault::default();
-    let passed = guard.pass(body::from_client(incoming, &shared.limits, &fault)).await;
+    let passed = guard.pass(body::from_client(incoming, &shared.limits, &fault, is_grpc(parts))).await;
     let mut for_client = HeaderMap::new();
     let mut done = match (&decision, passed) {
         (_, Err(denied)) => Done::because(denied, "Denied"),

@@ -6,10 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-
-use super::body::{AnyBody, BoxError};
 
 /// How many bodies of a connection wait for their client, by the turn in which they began to: an even and an odd one.
 #[derive(Debug, Default)]
@@ -28,19 +25,18 @@ impl Stalls {
 }
 
 /// A response's body, which waits for the client from each frame to when the next one is asked for.
-pub(super) struct Taken {
-    body: AnyBody,
+pub(super) struct Taken<B> {
+    body: B,
+    waiting: Waiting,
+}
+
+/// Since which turn a body waits.
+struct Waiting {
     stalls: Arc<Stalls>,
     since: Option<usize>,
 }
 
-impl Taken {
-    pub(super) fn new(body: AnyBody, stalls: Arc<Stalls>) -> Self {
-        let mut this = Self { body, stalls, since: None };
-        this.wait();
-        this
-    }
-
+impl Waiting {
     fn wait(&mut self) {
         let turn = self.stalls.turn.load(Ordering::Relaxed) % 2;
         self.stalls.waiting[turn].fetch_add(1, Ordering::Relaxed);
@@ -54,21 +50,29 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.go_on();
     }
 }
 
-impl Body for Taken {
-    type Data = Bytes;
-    type Error = BoxError;
+impl<B> Taken<B> {
+    pub(super) fn new(body: B, stalls: Arc<Stalls>) -> Self {
+        let mut waiting = Waiting { stalls, since: None };
+        waiting.wait();
+        Self { body, waiting }
+    }
+}
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.go_on();
+impl<B: Body + Unpin> Body for Taken<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.waiting.go_on();
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if matches!(frame, Poll::Ready(Some(Ok(_)))) {
-            self.wait();
+            self.waiting.wait();
         }
         frame
     }
@@ -84,6 +88,8 @@ impl Body for Taken {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::super::body::full;
     use super::*;
 

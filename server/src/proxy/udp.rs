@@ -123,7 +123,7 @@ impl Port {
                 let in_flight = published.series.backend(&published.table, forward.backend).start();
                 let of = (&published.table, &decision);
                 let mut record = ConnectionRecord::new(&self.shared, &self.key, ("UDP", client, None), of, Some(in_flight));
-                let address = self.shared.upstreams.address(published.table.backend(forward.backend)?, None, pick.derive(0).0);
+                let address = self.shared.upstreams.address(published.table.backend(forward.backend)?, None, pick.derive(0).0)?;
                 record.goes_to(&address);
                 Some((address, (open, record)))
             }

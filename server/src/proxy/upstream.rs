@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use gatewright::table::{Backend, BackendProtocol, Endpoint, Endpoints};
@@ -31,7 +31,7 @@ type Http2Slot = Arc<Mutex<Option<http2::SendRequest<AnyBody>>>>;
 /// Where a request or stream is sent. As long as it lives, the endpoint counts as busy with it.
 #[derive(Debug)]
 pub(super) struct Address {
-    text: String,
+    authority: Authority,
     /// Its place among the endpoints that the table knows of the backend.
     place: Option<usize>,
     _busy: Option<Busy>,
@@ -51,7 +51,7 @@ impl Deref for Address {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.text
+        self.authority.as_str()
     }
 }
 
@@ -73,32 +73,80 @@ pub(super) fn pool() -> client::Builder {
 }
 
 /// Connections to backends.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Upstreams {
-    resolve: BTreeMap<String, Vec<SocketAddr>>,
+    /// Addresses that come before all others.
+    resolve: Arc<[(Resolved, Vec<SocketAddr>)]>,
     in_flight: InFlight,
     http1: Client<Connector, AnyBody>,
-    http2: Http2Pool,
+    http2: Arc<Http2Pool>,
     connects: Arc<Connects>,
+    authorities: Arc<Authorities>,
+}
+
+/// A port of a Service.
+#[derive(Debug)]
+struct Resolved {
+    namespace: String,
+    service: String,
+    port: u16,
+}
+
+/// Addresses of endpoints as they stand in a URI: written and read once.
+#[derive(Debug, Default)]
+struct Authorities(std::sync::Mutex<HashMap<SocketAddr, Authority>>);
+
+/// Addresses that are remembered at most.
+const REMEMBERED: usize = 4096;
+
+impl Authorities {
+    fn of(&self, address: SocketAddr) -> Option<Authority> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(authority) = known.get(&address) {
+            return Some(authority.clone());
+        }
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        let authority: Authority = address.to_string().parse().ok()?;
+        known.insert(address, authority.clone());
+        Some(authority)
+    }
 }
 
 impl Upstreams {
     pub(super) fn new(resolve: BTreeMap<String, Vec<SocketAddr>>, connects: &Arc<Connects>) -> Self {
-        let http1 = pool().build(Connector::new(connector(), connects));
-        Self { resolve, in_flight: InFlight::default(), http1, http2: Http2Pool::default(), connects: Arc::clone(connects) }
+        let resolve = resolve.into_iter().filter_map(|(name, addresses)| {
+            let (namespace, rest) = name.split_once('/')?;
+            let (service, port) = rest.split_once(':')?;
+            Some((Resolved { namespace: namespace.to_owned(), service: service.to_owned(), port: port.parse().ok()? }, addresses))
+        });
+        Self {
+            resolve: resolve.collect(),
+            in_flight: InFlight::default(),
+            http1: pool().build(Connector::new(connector(), connects)),
+            http2: Arc::default(),
+            connects: Arc::clone(connects),
+            authorities: Arc::default(),
+        }
+    }
+
+    /// The same counts of what is in flight, and connections of its own.
+    pub(super) fn of_worker(&self) -> Self {
+        let http1 = pool().build(Connector::new(connector(), &self.connects));
+        Self { http1, http2: Arc::default(), authorities: Arc::default(), ..self.clone() }
     }
 
     /// Where to send a request: as told on the command line, to the endpoint of its session, to one of the ready
-    /// endpoints, or to the DNS name.
-    pub(super) fn address(&self, backend: &Backend, session: Option<&Endpoint>, pick: u64) -> Address {
+    /// endpoints, or to the DNS name. `None` for a name that is none.
+    pub(super) fn address(&self, backend: &Backend, session: Option<&Endpoint>, pick: u64) -> Option<Address> {
         let object = &backend.object;
-        if !self.resolve.is_empty()
-            && let Some(told) = self.resolve.get(&format!("{}/{}:{}", object.namespace, object.name, backend.port))
-            && let Some((_, endpoint, busy)) = self.in_flight.choose(told.len(), |n| told[n], pick)
-        {
-            return Address { text: endpoint.to_string(), place: None, _busy: busy };
+        let is_this = |of: &Resolved| of.port == backend.port && *of.service == *object.name && *of.namespace == *object.namespace;
+        let told = self.resolve.iter().find(|(of, _)| is_this(of)).map_or(&[][..], |(_, told)| told);
+        if let Some((_, endpoint, busy)) = self.in_flight.choose(told.len(), |n| told[n], pick) {
+            return Some(Address { authority: self.authorities.of(endpoint)?, place: None, _busy: busy });
         }
-        let text = match &backend.endpoints {
+        let name = match &backend.endpoints {
             Endpoints::Known(list) => {
                 let at = |n: usize| SocketAddr::new(list[n].address, list[n].port);
                 let pinned = session.and_then(|session| list.iter().position(|endpoint| endpoint == session));
@@ -107,7 +155,7 @@ impl Upstreams {
                     None => self.in_flight.choose(list.len(), at, pick),
                 };
                 if let Some((place, endpoint, busy)) = chosen {
-                    return Address { text: endpoint.to_string(), place: Some(place), _busy: busy };
+                    return Some(Address { authority: self.authorities.of(endpoint)?, place: Some(place), _busy: busy });
                 }
                 // A decision for a backend without endpoints is none to forward ([B-8]).
                 dns_name(backend)
@@ -115,7 +163,7 @@ impl Upstreams {
             Endpoints::External(host) => format!("{host}:{}", backend.port),
             _ => dns_name(backend),
         };
-        Address { text, place: None, _busy: None }
+        Some(Address { authority: name.parse().ok()?, place: None, _busy: None })
     }
 
     /// Sends a request. `request` has its target in origin form and `authority` as its Host; `tls` is how the backend is to
@@ -124,7 +172,7 @@ impl Upstreams {
         &self,
         backend: &Backend,
         tls: Option<&Speaker>,
-        address: &str,
+        address: &Address,
         mut request: Request<AnyBody>,
     ) -> Result<Response<Incoming>, BoxError> {
         // What a policy wants encrypted is never sent without TLS ([TP-6]).
@@ -138,17 +186,20 @@ impl Upstreams {
                 // `:authority` is the Host, whatever address it is sent to.
                 let host = request.headers_mut().remove(http::header::HOST);
                 let host = host.as_ref().and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
-                uri.authority = Some(host.map_or_else(|| address.parse(), Ok)?);
+                uri.authority = Some(host.unwrap_or_else(|| address.authority.clone()));
                 *request.uri_mut() = Uri::from_parts(uri)?;
                 *request.version_mut() = http::Version::HTTP_2;
-                let mut sender = match tls {
-                    None => self.http2.sender(&self.connects, address, |tcp| std::future::ready(Ok(tcp))).await?,
-                    Some(speaker) => speaker.http2.sender(&self.connects, address, |tcp| speaker.http2(tcp)).await?,
+                // In a box: requests over HTTP/1 are not to carry the place for opening connections.
+                let opened = async {
+                    match tls {
+                        None => self.http2.sender(&self.connects, address, |tcp| std::future::ready(Ok(tcp))).await,
+                        Some(speaker) => speaker.http2.sender(&self.connects, address, |tcp| speaker.http2(tcp)).await,
+                    }
                 };
-                Ok(sender.send_request(request).await?)
+                Ok(Box::pin(opened).await?.send_request(request).await?)
             }
             _ => {
-                uri.authority = Some(address.parse()?);
+                uri.authority = Some(address.authority.clone());
                 *request.uri_mut() = Uri::from_parts(uri)?;
                 *request.version_mut() = http::Version::HTTP_11;
                 match tls {
