@@ -54,8 +54,11 @@ fn drop_fields(decision: &Forward<'_>, headers: &mut HeaderMap) {
     for name in dropped {
         headers.remove(name);
     }
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
     let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(|value| value.as_bytes().trim_ascii()).collect();
-    if let (true, Ok(cookie)) = (crumbs.len() > 1, HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))) {
+    if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
         headers.insert(header::COOKIE, cookie);
     }
 }

@@ -280,7 +280,7 @@ impl Incoming {
         let service = hyper::service::service_fn(move |request| {
             let (shared, connection) = (Arc::clone(&shared), Arc::clone(&of_requests));
             async move {
-                let answer = caught(service::answer(Arc::clone(&shared), connection, request)).await;
+                let answer = caught(pin!(service::answer(&shared, &connection, request))).await;
                 Ok::<_, std::convert::Infallible>(answer.unwrap_or_else(|| {
                     shared.metrics.panicked();
                     service::plain(StatusCode::INTERNAL_SERVER_ERROR)

@@ -25,13 +25,13 @@ use crate::observe::Identity;
 pub(super) type Place = (Underway, Token);
 
 /// Answers one request; never fails.
-pub(super) async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<AnyBody> {
+pub(super) async fn answer(shared: &Arc<Shared>, connection: &Arc<Connection>, request: Request<Incoming>) -> Response<AnyBody> {
     let is_http1 = request.version() <= Version::HTTP_11;
     // The reader of the connection waits for the answer behind the head of an upgrade.
     let asks_upgrade = is_http1 && request.body().is_end_stream() && request.headers().contains_key(header::UPGRADE);
     let mut answering = asks_upgrade.then(|| Answering::new(&connection.gate));
     let (underway, is_last) = connection.begin(!is_http1, shared.limits.requests_per_connection);
-    let mut response = carry_out(&shared, &connection, request, underway).await;
+    let mut response = carry_out(shared, connection, request, underway).await;
     let has_switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if is_http1 && is_last && !has_switched {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
