@@ -4,6 +4,7 @@
 
 pub mod compare;
 pub mod invariants;
+pub mod live;
 pub mod oracle;
 pub mod report;
 pub mod sets;

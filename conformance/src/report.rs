@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use gatewright::Feature;
 use serde::{Deserialize, Serialize};
 
+use crate::live::{self, Live};
 use crate::suite::{CaseResult, Totals};
 use crate::vectors::{self, Vector, second};
 
@@ -104,6 +105,7 @@ pub fn generate() -> Result<Report, String> {
     let failures = ran.iter().flat_map(|ran| ran.wrong.iter().map(|wrong| format!("{}: {wrong}", ran.vector.name()))).collect();
     let mut document = String::new();
     head(&mut document, &rules, &ran, &upstream);
+    live(&mut document)?;
     profiles(&mut document, &upstream);
     features(&mut document, &ran, &upstream);
     rule_table(&mut document, &rules, &ran);
@@ -172,6 +174,29 @@ whole, {} in part (what a proxy does over time or on the wire is left to the ser
         sum(|case| case.in_part),
         sum(|case| case.skipped),
     );
+}
+
+/// What goes through the real server.
+fn live(out: &mut String) -> Result<(), String> {
+    out.push_str("\n## The live server\n\n");
+    let tables = [
+        ("Rows of the upstream suite", "`cargo test -p gatewright-server --test conformance`", Live::kept(live::UPSTREAM)?),
+        ("Hostile requests and backends", "`cargo test -p gatewright-server --test hostile`", Live::kept(live::HOSTILE)?),
+    ];
+    for (what, command, live) in tables {
+        let _ = writeln!(out, "{what}, on real sockets with real backends: {} sent, all pass. {command}\n", live.total());
+        out.push_str("| | Number |\n|---|---|\n");
+        for (name, count) in &live.sent {
+            let _ = writeln!(out, "| {name} | {count} |");
+        }
+        for (why, count) in &live.left_out {
+            let _ = writeln!(out, "| left out: {why} | {count} |");
+        }
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    Ok(())
 }
 
 fn profiles(out: &mut String, upstream: &[Upstream]) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::canonical::{KnownFields, Refusal, is_of_one_hop};
+use crate::canonical::{KnownFields, Refusal, of_one_hop};
 use crate::diagnostic::ObjectRef;
 use crate::model::auth::ExternalAuth;
 use crate::model::cors::Cors;
@@ -126,7 +126,8 @@ impl Forward<'_> {
     pub fn dropped<'h, H: Headers + ?Sized>(&self, headers: &'h H) -> impl Iterator<Item = &'h [u8]> {
         let (known, keeps) = (self.known_fields, self.keeps_aliases);
         let alias = move |name: &[u8]| !keeps && known.original(name).is_some();
-        headers.names().filter(move |name| alias(name) || is_of_one_hop(name, headers))
+        let of_one_hop = of_one_hop(headers);
+        headers.names().filter(move |name| alias(name) || of_one_hop(name))
     }
 
     /// Whether a field of the request's trailer section must not be forwarded: those never enter matches, and some

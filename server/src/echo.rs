@@ -1,4 +1,5 @@
-//! A backend that answers with what it received, as JSON: for the demo and for tests.
+//! A backend that answers with what it received, as JSON, and sends the messages of a WebSocket back: for trying things out,
+//! for the demo and for tests.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
@@ -18,6 +20,8 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// What a backend calls itself.
 #[derive(Clone, Debug)]
@@ -80,7 +84,7 @@ pub async fn start_at(address: SocketAddr, name: Name, seen: Option<mpsc::Unboun
             let (name, seen) = (Arc::clone(&name), seen.clone());
             let service = hyper::service::service_fn(move |request| answer(Arc::clone(&name), seen.clone(), request));
             tokio::spawn(async move {
-                let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                let _ = auto::Builder::new(TokioExecutor::new()).serve_connection_with_upgrades(TokioIo::new(stream), service).await;
             });
         }
     });
@@ -92,24 +96,18 @@ async fn answer(
     seen: Option<mpsc::UnboundedSender<Echo>>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, hyper::Error> {
+    if let Some(accept) = accept_key(&request) {
+        if let Some(seen) = seen {
+            let _ = seen.send(describe(&name, &request, 0, Vec::new()));
+        }
+        return Ok(switch(request, accept));
+    }
     let (parts, body) = request.into_parts();
     let body = body.collect().await?;
     let trailers = body.trailers().into_iter().flat_map(HeaderMap::keys).map(ToString::to_string).collect();
-    let body = body.to_bytes();
-    let headers = parts.headers.iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
-    let host = parts.uri.authority().map(ToString::to_string);
-    let host = host.or_else(|| parts.headers.get("host").and_then(|h| h.to_str().ok()).map(str::to_owned));
-    let echo = Echo {
-        namespace: name.namespace.clone(),
-        pod: name.service.clone(),
-        method: parts.method.to_string(),
-        host: host.unwrap_or_default(),
-        path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-        proto: format!("{:?}", parts.version),
-        headers,
-        body: body.len(),
-        trailers,
-    };
+    let request = Request::from_parts(parts, ());
+    let echo = describe(&name, &request, body.to_bytes().len(), trailers);
+    let (parts, ()) = request.into_parts();
     let asked = |key: &str| {
         let query = parts.uri.query().unwrap_or_default().split('&').filter_map(|p| p.split_once('='));
         query.into_iter().find(|(name, _)| *name == key).and_then(|(_, value)| match value.strip_suffix("ms") {
@@ -144,6 +142,51 @@ async fn answer(
         trailers: grpc.then(|| HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))])),
     };
     Ok(response.map(|()| body))
+}
+
+/// A request as it is echoed.
+fn describe<B>(name: &Name, request: &Request<B>, body: usize, trailers: Vec<String>) -> Echo {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let host = request.uri().authority().map(ToString::to_string).or_else(|| request.headers().get("host").map(text));
+    Echo {
+        namespace: name.namespace.clone(),
+        pod: name.service.clone(),
+        method: request.method().to_string(),
+        host: host.unwrap_or_default(),
+        path: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+        proto: format!("{:?}", request.version()),
+        headers: request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body,
+        trailers,
+    }
+}
+
+/// The answer to the key of a WebSocket handshake (RFC 6455 section 4.2.2).
+fn accept_key(request: &Request<Incoming>) -> Option<HeaderValue> {
+    request.headers().get("upgrade").filter(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))?;
+    let key = request.headers().get("sec-websocket-key")?;
+    HeaderValue::try_from(tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes())).ok()
+}
+
+/// Switches to WebSocket, and sends every message back.
+fn switch(mut request: Request<Incoming>, accept: HeaderValue) -> Response<Body> {
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgraded.await else { return };
+        let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+        while let Some(Ok(message)) = socket.next().await {
+            if (message.is_text() || message.is_binary()) && socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut response = Response::new(Body { wait: None, data: None, trailers: None });
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let head = response.headers_mut();
+    head.insert("connection", HeaderValue::from_static("upgrade"));
+    head.insert("upgrade", HeaderValue::from_static("websocket"));
+    head.insert("sec-websocket-accept", accept);
+    response
 }
 
 /// One piece of data after a pause, then trailers.

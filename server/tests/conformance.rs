@@ -11,34 +11,34 @@ use common::backends::{self, Handshakes, Told};
 use common::pki::OfSuite;
 use common::retry::Retried;
 use common::tls::{self, Client};
-use common::{Answer, Live, fetch, fetch_h2, fetch_tls, fields};
+use common::{Answer, fetch, fetch_h2, fetch_tls, fields};
+use futures_util::{SinkExt as _, StreamExt as _};
+use gatewright_conformance::live::{self, Live};
 use gatewright_conformance::suite::{
-    Behaviour, Case, Certificates, Conversation, Forwarded, Observed, Protocol, Refused, Rejection, Row, SeenTls, Speaks, State, cases,
-    check_row, check_sample,
+    Behaviour, Case, Certificates, Conversation, Forwarded, Frame, Observed, Protocol, Refused, Rejection, Row, SeenTls, Speaks, State,
+    cases, check_row, check_sample,
 };
 use gatewright_server::echo::{self, Echo, Name};
+use gatewright_server::proxy::Settings;
 use gatewright_server::publish::Transport;
 use libtest_mimic::{Arguments, Failed, Trial};
-
-/// Rows that were sent and rows that were not, with the reason.
-#[derive(Default)]
-struct Counts {
-    sent: usize,
-    left_out: std::collections::BTreeMap<&'static str, usize>,
-}
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 fn main() -> Result<(), String> {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    let counts = Arc::new(Mutex::new(Counts::default()));
+    let counts = Arc::new(Mutex::new(Live::default()));
     if let Some(suite) = gatewright_conformance::shared("conformance") {
         let generated = std::fs::read_to_string(suite.join("base-generated.yaml")).map_err(|error| error.to_string())?;
         let certificates = Arc::new(OfSuite::new(&Certificates::read(&generated)?));
         for name in cases(&suite)? {
             let case = Case::read(&suite, &name)?;
-            let (sent, left_out): (Vec<_>, Vec<_>) = case.traffic.iter().map(|row| left_out(row)).partition(Option::is_none);
+            let left_out: Vec<_> = case.traffic.iter().map(|row| left_out(row)).filter(Option::is_some).collect();
+            let sent: Vec<_> =
+                case.traffic.iter().filter(|row| self::left_out(row).is_none()).map(|row| format!("{:?}", row.protocol)).collect();
             let mut counted = counts.lock().map_err(|error| error.to_string())?;
-            left_out.into_iter().flatten().for_each(|why| *counted.left_out.entry(why).or_default() += 1);
+            left_out.into_iter().flatten().for_each(|why| *counted.left_out.entry(why.to_owned()).or_default() += 1);
             if sent.is_empty() {
                 continue;
             }
@@ -46,16 +46,19 @@ fn main() -> Result<(), String> {
             trials.push(Trial::test(name, move || {
                 let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
                 let wrong = runtime.block_on(run(&suite, &case, &certificates))?;
-                counts.lock().map_err(|error| error.to_string())?.sent += sent.len();
+                let mut counts = counts.lock().map_err(|error| error.to_string())?;
+                sent.iter().for_each(|protocol| *counts.sent.entry(protocol.clone()).or_default() += 1);
                 if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
             }));
         }
     }
+    let is_whole = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.list && !trials.is_empty();
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if !arguments.list {
+    if is_whole && !conclusion.has_failed() {
         let counts = counts.lock().map_err(|error| error.to_string())?;
-        println!("rows sent: {}", counts.sent);
+        println!("rows sent: {}", counts.total());
         counts.left_out.iter().for_each(|(why, rows)| println!("rows left out: {rows}, {why}"));
+        counts.keep(live::UPSTREAM)?;
     }
     conclusion.exit()
 }
@@ -64,8 +67,6 @@ fn main() -> Result<(), String> {
 fn left_out(row: &Row) -> Option<&'static str> {
     match row.protocol {
         _ if row.client.is_some() => Some("from a client of a mesh"),
-        Protocol::Websocket => Some("WebSocket, which other tests of the server cover"),
-        _ if row.request.path.contains("endpointslices") || row.request.path == "/headless" => Some("to the addresses of pods"),
         _ => None,
     }
 }
@@ -89,7 +90,11 @@ async fn run(suite: &std::path::Path, case: &Case, certificates: &OfSuite) -> Re
             resolve.push(("gateway-conformance-infra/infra-backend-v3:8080".to_owned(), retried.address));
         }
         let resolve: Vec<_> = resolve.iter().map(|(name, address)| (name.as_str(), *address)).collect();
-        let mut live = Live::start(&certificates.put_into(&state.manifests()), &resolve).await;
+        let manifests = certificates.put_into(&state.manifests());
+        let mut live = match rows.iter().any(|row| to_pods(row)) {
+            true => live_pods(&manifests).await?,
+            false => common::Live::start(&manifests, &resolve).await,
+        };
         for row in rows {
             wrong.extend(
                 traffic(row, &mut live, &retried, certificates, &handshakes)
@@ -100,6 +105,25 @@ async fn run(suite: &std::path::Path, case: &Case, certificates: &OfSuite) -> Re
         }
     }
     Ok(wrong)
+}
+
+/// Whether a row is about the addresses of pods, which a backend has through EndpointSlices.
+fn to_pods(row: &Row) -> bool {
+    row.request.path.contains("endpointslices") || row.request.path == "/headless"
+}
+
+/// A gateway that finds its backends by EndpointSlices: the pods of the suite are at this machine's addresses.
+async fn live_pods(manifests: &str) -> std::io::Result<common::Live> {
+    let name = Name { namespace: "gateway-conformance-infra".into(), service: "infra-backend-v1".into() };
+    let address = echo::start_at((std::net::Ipv6Addr::UNSPECIFIED, 0).into(), name, None).await?;
+    let addresses = regex::Regex::new(r#""(10\.244\.\d+\.\d+|fd00::[0-9a-f]*)""#).unwrap();
+    let local =
+        addresses.replace_all(manifests, |found: &regex::Captures<'_>| if found[1].contains(':') { r#""::1""# } else { r#""127.0.0.1""# });
+    let local = local.replace("\"port\":3000", &format!("\"port\":{}", address.port()));
+    // The slices of a Service with a selector are a controller's to write; its name would be found by DNS.
+    let headless = ("gateway-conformance-infra/headless:8080".to_owned(), vec![SocketAddr::from(([127, 0, 0, 1], address.port()))]);
+    let settings = Settings { resolve: [headless].into(), drain: Duration::from_secs(5), ..Settings::default() };
+    Ok(common::Live::with_endpoints(&local, settings).await)
 }
 
 /// The backends that speak something else than HTTP without TLS.
@@ -125,7 +149,7 @@ async fn backends(state: &State, certificates: &OfSuite, handshakes: &Handshakes
 /// A row once, or samples of it until the shares are right, as often as upstream allows.
 async fn traffic(
     row: &Row,
-    live: &mut Live,
+    live: &mut common::Live,
     retried: &Retried,
     certificates: &OfSuite,
     handshakes: &Handshakes,
@@ -139,6 +163,9 @@ async fn traffic(
         let (mut sample, mut copies) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let mut observed = observe(row, live, certificates).await?;
+            if row.protocol == Protocol::Websocket {
+                observed.forwarded = tokio::time::timeout(Duration::from_secs(5), live.seen.recv()).await?.as_ref().map(forwarded);
+            }
             if let Some(forwarded) = &mut observed.forwarded {
                 forwarded.tls = seen_tls(&forwarded.pod, certificates, handshakes).or(forwarded.tls.take());
             }
@@ -167,7 +194,7 @@ async fn traffic(
 }
 
 /// What mirrors have received: waits for as many copies as are wanted.
-async fn mirrored(row: &Row, observed: &Observed, live: &mut Live, wanted: usize) -> Vec<Forwarded> {
+async fn mirrored(row: &Row, observed: &Observed, live: &mut common::Live, wanted: usize) -> Vec<Forwarded> {
     let mut copies = Vec::new();
     if row.expect.mirrored_to.is_empty() {
         return copies;
@@ -188,7 +215,7 @@ async fn mirrored(row: &Row, observed: &Observed, live: &mut Live, wanted: usize
     }
 }
 
-async fn observe(row: &Row, live: &Live, certificates: &OfSuite) -> Result<Observed, Failed> {
+async fn observe(row: &Row, live: &common::Live, certificates: &OfSuite) -> Result<Observed, Failed> {
     let transport = if matches!(row.protocol, Protocol::Udp | Protocol::Dns) { Transport::Udp } else { Transport::Tcp };
     let Some(address) = live.find_port(row.gateway.namespace(), &row.gateway.name, row.port, transport) else {
         return Ok(Observed { refused: Some(Refused::Failed("the port is closed".into())), ..Observed::default() });
@@ -197,6 +224,7 @@ async fn observe(row: &Row, live: &Live, certificates: &OfSuite) -> Result<Obser
         Protocol::Tls => stream_in_tls(row, address, certificates).await,
         Protocol::Tcp => stream(row, address).await,
         Protocol::Udp | Protocol::Dns => datagram(row, address).await,
+        Protocol::Websocket => websocket(row, address).await,
         _ => request(row, address, certificates).await,
     }
 }
@@ -233,6 +261,30 @@ async fn request(row: &Row, address: SocketAddr, certificates: &OfSuite) -> Resu
         headers: answer.headers,
         ..Observed::default()
     })
+}
+
+/// A handshake, and every message of the row with the one that comes back.
+async fn websocket(row: &Row, address: SocketAddr) -> Result<Observed, Failed> {
+    let mut request = format!("ws://{}{}", row.request.host, row.request.path).into_client_request()?;
+    for (name, value) in &row.request.headers {
+        request.headers_mut().insert(http::HeaderName::from_bytes(name.as_bytes())?, value.parse()?);
+    }
+    let stream = tokio::net::TcpStream::connect(address).await?;
+    let (mut socket, response) = tokio_tungstenite::client_async(request, stream).await?;
+    let mut frames = Vec::new();
+    for frame in &row.request.frames {
+        let message = match frame.opcode.as_str() {
+            "text" => Message::text(frame.text.clone().unwrap_or_default()),
+            _ => Message::binary(frame.bytes.clone()),
+        };
+        socket.send(message).await?;
+        frames.push(match socket.next().await.ok_or("no message")?? {
+            Message::Text(text) => Frame { opcode: "text".into(), text: Some(text.as_str().to_owned()), bytes: Vec::new() },
+            Message::Binary(bytes) => Frame { opcode: "binary".into(), text: None, bytes: bytes.to_vec() },
+            other => return Err(format!("{other:?}").into()),
+        });
+    }
+    Ok(Observed { status: response.status().as_u16(), frames, ..Observed::default() })
 }
 
 /// What a backend saw of TLS.

@@ -136,7 +136,10 @@ pub(crate) fn start(contender: &Contender, ground: &Ground, port: u16) -> Result
             let secret = std::fs::read_to_string(ground.path("secret.yaml")).map_err(|error| error.to_string())?;
             let manifests = ground.write("routes.yaml", &routes::manifests(contender.routes, tls.then_some(&secret)))?;
             command.arg(&ground.gatewright).args(["serve", &manifests, "--bind", "127.0.0.1", "--port-map", &format!("80={port}")]);
-            command.args(["--resolve", &format!("default/web:80={backend}"), "--admin", "off"]).env("RUST_LOG", "error");
+            command
+                .args(["--resolve", &format!("default/web:80={backend}"), "--admin", "off"])
+                .args(["--requests-per-connection", "1000000000"])
+                .env("RUST_LOG", "error");
             if contender.program == Program::Gatewright {
                 command.args(["--access-log", "off"]);
             }

@@ -142,7 +142,7 @@ fn read_wrk(told: &str) -> Option<(u64, Figures)> {
     let behind = |key: &str| told.lines().find_map(|line| line.trim().strip_prefix(key)).map(str::trim);
     let requests = told.lines().find_map(|line| line.split_once(" requests in "))?.0.trim().parse().ok()?;
     let numbers = |text: &str| text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u64>().ok()).sum::<u64>();
-    // A connection that ends after its thousand requests is not one that failed.
+    // What wrk calls a read error is a connection that was closed between two requests.
     let errors = behind("Socket errors:").map_or(0, |errors| numbers(errors.split("read").next().unwrap_or_default()));
     let failed = behind("Non-2xx or 3xx responses:").map_or(0, numbers) + errors;
     Some((requests, Figures { p50: milliseconds(behind("50%")?)?, p99: milliseconds(behind("99%")?)?, failed, ..Figures::default() }))

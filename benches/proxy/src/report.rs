@@ -25,7 +25,7 @@ fn markdown(results: &Results) -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let _ = writeln!(
         text,
-        "One worker on one core; the client (wrk: 64 connections; h2load: 16 with 4 streams) and a backend that answers with 1 KiB share\nanother one. Connections are kept on both sides and end after 1,000 requests. {rounds} rounds, in each of which every contender was\nstarted and measured; the figures are medians, and the differences medians of differences within a round. {processor}, {cores}\ncores; {}; {}; {}.\n",
+        "One worker on one core; the client (wrk: 64 connections; h2load: 16 with 4 streams) and a backend that answers with 1 KiB share\nanother one. Connections are kept on both sides. {rounds} rounds, in each of which every contender was\nstarted and measured; the figures are medians, and the differences medians of differences within a round. {processor}, {cores}\ncores; {}; {}; {}.\n",
         version("nginx", "-v").replace("nginx version: ", ""),
         version("haproxy", "-v").split(" - ").next().unwrap_or_default(),
         version("rustc", "--version")

@@ -78,7 +78,7 @@ pub(crate) fn nginx(routes: usize, port: u16, backend: &str, tls: Option<(&str, 
         Some((certificate, key)) => (" ssl http2", format!("ssl_certificate {certificate};\nssl_certificate_key {key};\n")),
     };
     let mut text = format!(
-        "daemon off;\nmaster_process off;\npid /dev/null;\nerror_log /dev/null;\nevents {{ worker_connections 1024; }}\nhttp {{\naccess_log off;\nclient_body_temp_path /tmp;\nproxy_temp_path /tmp;\nfastcgi_temp_path /tmp;\nuwsgi_temp_path /tmp;\nscgi_temp_path /tmp;\nserver_names_hash_max_size 65536;\nserver_names_hash_bucket_size 128;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";\nproxy_set_header Host $host;\nproxy_set_header X-Forwarded-For $remote_addr;\n{of_tls}upstream web {{ server {backend}; keepalive 128; }}\n"
+        "daemon off;\nmaster_process off;\npid /dev/null;\nerror_log /dev/null;\nevents {{ worker_connections 1024; }}\nhttp {{\naccess_log off;\nkeepalive_requests 1000000000;\nclient_body_temp_path /tmp;\nproxy_temp_path /tmp;\nfastcgi_temp_path /tmp;\nuwsgi_temp_path /tmp;\nscgi_temp_path /tmp;\nserver_names_hash_max_size 65536;\nserver_names_hash_bucket_size 128;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";\nproxy_set_header Host $host;\nproxy_set_header X-Forwarded-For $remote_addr;\n{of_tls}upstream web {{ server {backend}; keepalive 128; keepalive_requests 1000000000; }}\n"
     );
     let all: Vec<_> = all(routes).collect();
     for rules in all.chunks(PREFIXES.len()) {

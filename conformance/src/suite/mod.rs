@@ -15,6 +15,6 @@ pub use case::{Case, Named, Profile, StatusCheck, cases};
 pub use certificates::{Certificate, Certificates, Content, base64};
 pub use observed::{Forwarded, Observed, Refused, SeenTls, check_row, check_sample};
 pub use pods::Speaks;
-pub use row::{Behaviour, Conversation, Expect, Failure, Outcome, Protocol, Rejection, Row};
+pub use row::{Behaviour, Conversation, Expect, Failure, Frame, Outcome, Protocol, Rejection, Row};
 pub use run::{CaseResult, PartialRow, Skipped, Totals, run_all, run_case, run_case_under};
 pub use state::{CONTROLLER, State, TestBackend};

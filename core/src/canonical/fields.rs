@@ -114,11 +114,19 @@ fn same(name: &HeaderName, other: &[u8]) -> bool {
 
 /// Whether a field belongs to the connection it came on, and must not be forwarded.
 pub(crate) fn is_of_one_hop<H: Headers + ?Sized>(name: &[u8], headers: &H) -> bool {
-    // A client of gRPC says that it reads trailers, and its backend is to know.
-    if same(&TE, name) && headers.values(&TE).all(|value| value.trim_ascii().eq_ignore_ascii_case(b"trailers")) {
-        return false;
+    of_one_hop(headers)(name)
+}
+
+/// The same for many fields of one message: mostly there is no `Connection` to look at, which is found out once.
+pub(crate) fn of_one_hop<H: Headers + ?Sized>(headers: &H) -> impl Fn(&[u8]) -> bool + '_ {
+    let has_connection = headers.values(&CONNECTION).next().is_some();
+    move |name| {
+        // A client of gRPC says that it reads trailers, and its backend is to know.
+        if same(&TE, name) && headers.values(&TE).all(|value| value.trim_ascii().eq_ignore_ascii_case(b"trailers")) {
+            return false;
+        }
+        OF_ONE_HOP.iter().any(|other| same(other, name)) || (has_connection && is_named_by_connection(name, headers))
     }
-    OF_ONE_HOP.iter().any(|other| same(other, name)) || is_named_by_connection(name, headers)
 }
 
 /// Whether `Connection` names a field.

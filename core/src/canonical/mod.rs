@@ -13,5 +13,5 @@ pub use refusal::Refusal;
 pub use target::{CanonicalTarget, TargetForm};
 
 pub(crate) use authority::parse_authority;
-pub(crate) use fields::{Fields, KnownFields, is_named_by_connection, is_of_one_hop, same_to_some};
+pub(crate) use fields::{Fields, KnownFields, is_named_by_connection, is_of_one_hop, of_one_hop, same_to_some};
 pub(crate) use target::{canonical_target, check_method, split_form};

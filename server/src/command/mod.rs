@@ -6,6 +6,7 @@ pub(crate) mod ask;
 mod check;
 mod decide;
 pub mod demo;
+mod echo;
 mod serve;
 
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ enum Command {
     Explain(decide::ExplainArguments),
     /// Starts backends and a gateway on this machine, and prints what to try.
     Demo(demo::Arguments),
+    /// Starts one backend that answers with what it received, and sends the messages of WebSockets back.
+    Echo(echo::Arguments),
 }
 
 /// Form of the output.
@@ -167,6 +170,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Decide(arguments) => decide::run(&arguments),
         Command::Explain(arguments) => decide::explain(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Echo(arguments) => echo::run(&arguments),
     };
     ExitCode::from(code.unwrap_or_else(|message| {
         eprintln!("error: {message}");

@@ -55,6 +55,12 @@ pub(super) struct Arguments {
     /// Requests in flight at most; others are answered 503.
     #[arg(long, default_value_t = Limits::default().requests, value_name = "NUMBER")]
     max_requests: usize,
+    /// Requests on one connection at most; the last answer says that it is the last.
+    #[arg(long, default_value_t = Limits::default().requests_per_connection, value_name = "NUMBER")]
+    requests_per_connection: usize,
+    /// Threads that serve connections; without it, as many as there are cores.
+    #[arg(long, value_name = "NUMBER")]
+    workers: Option<usize>,
     /// Octets of a request's body at most; others are answered 413. Without it, bodies of any size are passed on.
     #[arg(long, value_name = "OCTETS")]
     max_body: Option<u64>,
@@ -115,9 +121,17 @@ impl Arguments {
         for (name, address) in &self.resolve {
             resolve.entry(name.clone()).or_default().push(*address);
         }
-        let limits = Limits { connections: self.max_connections, requests: self.max_requests, body: self.max_body, ..Limits::default() };
+        let limits = Limits {
+            connections: self.max_connections,
+            requests: self.max_requests,
+            requests_per_connection: self.requests_per_connection,
+            body: self.max_body,
+            ..Limits::default()
+        };
+        let workers = self.workers.unwrap_or(Settings::default().workers);
         Ok(Settings {
             limits,
+            workers,
             sessions: proxy::session_keys(&self.session_keys)?,
             share_ports: self.share_ports,
             stream_idle: Duration::from_secs(self.stream_idle_timeout),

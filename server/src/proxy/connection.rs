@@ -11,7 +11,7 @@ use gatewright::connection::{ConnectionTls, ForwardConnection};
 use gatewright::decision::Parent;
 use gatewright::table::{ListenerId, PortProtocol};
 use gatewright::{Arrival, ConnectionDecision, Pick, Place};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,7 +28,7 @@ use super::strict::{Gate, Strict};
 use super::tcp::{Phase, reached};
 use super::tls::Hello;
 use super::upstream::Address;
-use super::{Shared, service, stream};
+use super::{Shared, hop, service, stream};
 use crate::certificates::{ListenerName, Validation};
 use crate::observe::{Open, caught};
 use crate::publish::{PortKey, Published};
@@ -43,6 +43,8 @@ pub(super) struct Connection {
     pub(super) port: Arc<PortKey>,
     /// The client.
     pub(super) peer: SocketAddr,
+    /// The same as a field value.
+    pub(super) peer_value: HeaderValue,
     /// What the handshake led to; `None` without TLS.
     pub(super) tls: Option<Handshake>,
     /// Held by its reader while an upgrade waits for an answer.
@@ -274,7 +276,8 @@ impl Incoming {
         let stream = TokioIo::new(Strict::new(stream, Arc::clone(&gate)));
         let (port, peer, life, _open) = (self.port, self.peer, self.life, self.open);
         let (is_http2, is_ending, requests, underway, worn, stalls) = Default::default();
-        let connection = Connection { port, peer, tls, gate, life, is_http2, is_ending, requests, underway, worn, stalls };
+        let peer_value = hop::address(peer.ip());
+        let connection = Connection { port, peer, peer_value, tls, gate, life, is_http2, is_ending, requests, underway, worn, stalls };
         let connection = Arc::new(connection);
         let (shared, of_requests) = (Arc::clone(&self.shared), Arc::clone(&connection));
         let service = hyper::service::service_fn(move |request| {

@@ -28,10 +28,9 @@ pub(super) fn upgrade(headers: &HeaderMap, method: &Method, version: Version) ->
     passes.then(|| protocol.clone())
 }
 
-/// Takes the fields of one hop out of a response.
+/// Takes the fields of one hop out of a response. Most have none, so they are looked for in one walk.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = names(headers).collect();
-    let of_one_hop = [
+    const OF_ONE_HOP: [HeaderName; 8] = [
         header::CONNECTION,
         KEEP_ALIVE,
         PROXY_CONNECTION,
@@ -41,7 +40,11 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
         header::UPGRADE,
         HTTP2_SETTINGS,
     ];
-    for name in named.iter().chain(&of_one_hop) {
+    let mut found: Vec<HeaderName> = headers.keys().filter(|name| OF_ONE_HOP.contains(name)).cloned().collect();
+    if found.contains(&header::CONNECTION) {
+        found.extend(names(headers));
+    }
+    for name in found {
         headers.remove(name);
     }
 }
@@ -54,20 +57,30 @@ fn names(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
 /// What this gateway calls itself in `Via`.
 pub(super) const VIA: &str = "gatewright";
 
+/// The address of a client as a field value.
+pub(super) fn address(peer: IpAddr) -> HeaderValue {
+    HeaderValue::from_str(&peer.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
 /// Says who asked for what; what the client says of itself is not believed ([R-F7]). Of `Via` stays how often the request
 /// has come through here: loops end by that.
-pub(super) fn set_forwarded(headers: &mut HeaderMap, peer: IpAddr, scheme: &'static str, host: Option<&[u8]>) {
+pub(super) fn set_forwarded(headers: &mut HeaderMap, peer: HeaderValue, scheme: &'static str, host: Option<HeaderValue>) {
     let hops = hops(headers);
-    let is_claim = |name: &HeaderName| [FORWARDED_PREFIX, ENVOY_PREFIX].iter().any(|prefix| name.as_str().starts_with(prefix));
+    let is_claim = |name: &HeaderName| {
+        let begins = |prefix: &str| name.as_str().starts_with(prefix);
+        begins("x-") && (*name == REAL_IP || begins(FORWARDED_PREFIX) || begins(ENVOY_PREFIX))
+            || *name == header::FORWARDED
+            || *name == header::EXPECT
+    };
     let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
-    for name in claims.iter().chain(&[header::FORWARDED, REAL_IP, header::EXPECT]) {
+    for name in claims {
         headers.remove(name);
     }
-    if let Ok(peer) = HeaderValue::from_str(&peer.to_string()) {
-        headers.insert(FORWARDED_FOR, peer);
-    }
+    // The map grows once for all that follows.
+    headers.reserve(5);
+    headers.insert(FORWARDED_FOR, peer);
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    if let Some(Ok(host)) = host.map(HeaderValue::from_bytes) {
+    if let Some(host) = host {
         headers.insert(FORWARDED_HOST, host);
     }
     let via = match hops {

@@ -59,7 +59,7 @@ pub(super) struct Record {
     pub(super) published: Arc<Published>,
     shared: Arc<Shared>,
     connection: Arc<Connection>,
-    host: Option<Vec<u8>>,
+    host: Option<HeaderValue>,
     identity: Identity,
     /// Until it has ended.
     span: Option<Span>,
@@ -73,7 +73,7 @@ impl Record {
         shared: &Arc<Shared>,
         connection: &Arc<Connection>,
         parts: Parts,
-        host: Option<Vec<u8>>,
+        host: Option<HeaderValue>,
         (identity, span): (Identity, Span),
         started: Instant,
         published: Arc<Published>,
@@ -165,7 +165,7 @@ struct Seen {
     method: Method,
     uri: Uri,
     version: Version,
-    host: Option<Vec<u8>>,
+    host: Option<HeaderValue>,
     agent: Option<HeaderValue>,
     identity: Identity,
     status: StatusCode,
@@ -179,7 +179,7 @@ impl Drop for Ending {
         let took = self.started.elapsed();
         self.counted.finished(took);
         let Some(seen) = self.seen.as_deref_mut() else { return };
-        let host = seen.host.as_deref().map(|host| cut_octets(host, HOST)).unwrap_or_default();
+        let host = seen.host.as_ref().map(|host| cut_octets(host.as_bytes(), HOST)).unwrap_or_default();
         let agent = seen.agent.as_ref().map(|agent| cut_octets(agent.as_bytes(), AGENT));
         let facts = Facts {
             names: self.counted.names(),

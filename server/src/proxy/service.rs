@@ -56,14 +56,11 @@ async fn carry_out(
     let within_bounds = head::check(&parts, &incoming, &shared.limits);
     let mut identity = Identity::set(&mut parts.headers, shared.trust_request_id, random);
     let span = shared.spans.start(&mut parts.headers, &mut identity);
-    let host = parts
-        .uri
-        .authority()
-        .map(|a| a.as_str().as_bytes().to_vec())
-        .or_else(|| parts.headers.get(header::HOST).map(|h| h.as_bytes().to_vec()));
+    let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    let host = authority.or_else(|| parts.headers.get(header::HOST).cloned());
     let upgrade = hop::upgrade(&parts.headers, &parts.method, parts.version);
     let scheme = if connection.tls.is_some() { "https" } else { "http" };
-    hop::set_forwarded(&mut parts.headers, connection.peer.ip(), scheme, host.as_deref());
+    hop::set_forwarded(&mut parts.headers, connection.peer_value.clone(), scheme, host.clone());
     // The client's side of an upgrade is kept out of the way of the borrowed parts.
     let client = upgrade.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>()).flatten();
     // One table for the whole request, whatever is published meanwhile.

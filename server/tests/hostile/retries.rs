@@ -31,7 +31,8 @@ fn with(fields: &str) -> String {
 
 /// A gateway that sends `/admin` to this address.
 async fn before(address: SocketAddr, manifests: &str) -> Recorded {
-    Recorded::start_with(manifests, &[("default/admin:80", address)], Settings::default()).await
+    // One thread, so that requests meet on one connection to the backend.
+    Recorded::start_with(manifests, &[("default/admin:80", address)], Settings { workers: 1, ..Settings::default() }).await
 }
 
 async fn ask(gateway: SocketAddr, method: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {

@@ -166,7 +166,7 @@ fn routed_like_any_request() {
         let mut gateway = Recorded::start(TWO).await;
         let handshake = HANDSHAKE.replace("/public", "/x/../%61dmin").replace("Version: 13", "Version: 1777");
         let outcome = wire::http1(gateway.address(), handshake.as_bytes()).await;
-        assert_eq!(outcome.statuses(), [200], "{outcome:?}");
+        assert_eq!(outcome.statuses(), [101], "{outcome:?}");
         let reached = gateway.reached().await;
         assert_eq!((&*reached[0].pod, &*reached[0].path), ("admin", "/admin"));
     });
