@@ -19,7 +19,7 @@ use common::{Live, fetch};
 use gatewright_server::echo::{self, Name};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::{sleep, timeout};
 
 const GATEWAY: &str = "
@@ -295,6 +295,59 @@ async fn idle_and_slow_clients() {
     let (answered, failures) = load.stop().await;
     assert_eq!(failures, [""; 0], "of {answered}");
     println!("{number} idle and slow connections beside {answered} requests: {} failed, {} KiB resident", failures.len(), most / 1024);
+}
+
+/// A flood of datagrams from more clients than may have flows, and of connections: what is there is served, nothing grows beyond
+/// its bound, and all of it passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_of_datagrams_and_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = GATEWAY.replace("listeners: [", "listeners: [{name: udp, port: 80, protocol: UDP}, ");
+    let route = "apiVersion: gateway.networking.k8s.io/v1\nkind: UDPRoute\nmetadata: {name: u}\nspec: {parentRefs: [{name: gw, sectionName: udp}], rules: [{backendRefs: [{name: udp, port: 80}]}]}\n";
+    write(
+        folder.path(),
+        "all.yaml",
+        &format!(
+            "{gateway}---\n{route}---\n{}",
+            table("a").replace("parentRefs: [{name: gw}]", "parentRefs: [{name: gw, sectionName: http}]")
+        ),
+    );
+    // Nobody answers datagrams, so each flow lasts as long as it may.
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let more = [
+        "--resolve".to_owned(),
+        format!("default/udp:80={}", silent.local_addr().unwrap()),
+        "--udp-idle-timeout".to_owned(),
+        "1".to_owned(),
+    ];
+    let program = Program::serve(&[folder.path()], &[echoes(&["a"]).await, more.to_vec()].concat()).await;
+    let load = Load::start(program.address, &[(Protocol::Http1, 2)], common::load::is_ok);
+    sleep(Duration::from_millis(200)).await;
+    let before = fds(program.id());
+    let clients = full(5_000, 800);
+    let mut sockets = Vec::new();
+    for _ in 0..clients {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for _ in 0..10 {
+            let _ = socket.send_to(b"flood", program.address).await;
+        }
+        sockets.push(socket);
+        drop(TcpStream::connect(program.address).await);
+    }
+    let most = fds(program.id());
+    assert!(most > before + 100, "datagrams have flows: {before} {most}");
+    assert!(most <= before + 4096 + 200, "{before} {most}");
+    drop(sockets);
+    timeout(Duration::from_secs(30), async {
+        while fds(program.id()) > before + 20 {
+            sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{before} file descriptors have become {}", fds(program.id())));
+    let (answered, failures) = load.stop().await;
+    assert_eq!(failures, [""; 0], "of {answered}");
+    println!("{clients} clients of UDP beside {answered} requests: {} failed, {most} file descriptors at most", failures.len());
 }
 
 /// LIM-011: without file descriptors nothing new is accepted, what is there is served, and it passes.
