@@ -293,6 +293,7 @@ impl Incoming {
         let mut requests = pin!(self.http.serve_connection_with_upgrades(stream, service).into_owned());
         let (limits, mut phase) = (&self.shared.limits, connection.life.phase.clone());
         let has_begun = tokio::select! {
+            biased;
             ended = &mut requests => return ended.map_err(io::Error::other),
             begun = connection.is_done(limits) => begun,
             () = reached(&mut phase, Phase::Ending) => true,

@@ -196,6 +196,7 @@ impl Exchange<'_> {
         let send = self.shared.upstreams.send(self.to.backend, self.to.tls.as_deref(), &address, request);
         let in_flight = self.to.series.start();
         let (outcome, result) = tokio::select! {
+            biased;
             result = send => match result {
                 Ok(response) => (Outcome::Done, Ok(Answered { response, address, in_flight, until })),
                 Err(error) => (Outcome::Failed, Err(Failure::Upstream(error))),
