@@ -159,7 +159,7 @@ impl Exchange<'_> {
                 Err(Failure::Upstream(_) | Failure::Attempt) => Some(Trouble::NoAnswer),
                 Err(Failure::Request | Failure::Budget) => None,
             };
-            let again = retry.zip(trouble).is_some_and(|(retry, trouble)| retry.again(&head.method, trouble));
+            let again = retry.zip(trouble).is_some_and(|(retry, trouble)| retry.again(&self.parts.method, trouble));
             if !again || attempt >= retries {
                 return result;
             }
@@ -245,11 +245,12 @@ impl Exchange<'_> {
         apply::response_headers(&self.forward.response, &mut head.headers);
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         head.headers.insert(header::UPGRADE, accepted);
-        let (connection, place, idle) = (self.connection, self.place, self.shared.stream_idle);
+        let (connection, idle) = (self.connection, self.shared.stream_idle);
+        // Its place among requests is free again: a tunnel counts as a connection.
         tokio::spawn(async move {
-            let _kept = (busy, place);
+            let _busy = busy;
             let (Ok(client), Ok(backend)) = tokio::join!(client, backend) else { return };
-            // A tunnel counts as its connection does, and is cut when the time to drain is over.
+            // It is cut when the time to drain is over.
             tokio::select! {
                 _ = stream::copy(TokioIo::new(client), TokioIo::new(backend), idle) => {}
                 () = connection.is_cut() => {}

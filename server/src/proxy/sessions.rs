@@ -37,3 +37,23 @@ pub fn from_files<P: AsRef<Path>>(files: &[P]) -> Result<Option<SessionKeys>, St
     let mut keys = keys.into_iter();
     Ok(keys.next().map(|current| SessionKeys::new(current, keys)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_32_octets() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, octets: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, octets).unwrap();
+            path
+        };
+        let (good, short) = (file("good", &[7; 32]), file("short", &[7; 31]));
+        assert!(from_files::<&Path>(&[]).unwrap().is_none());
+        assert!(from_files(&[&good, &good]).unwrap().is_some());
+        assert!(from_files(&[&good, &short]).unwrap_err().ends_with("short: expected 32 random octets, found 31"));
+        assert!(from_files(&[folder.path().join("none")]).unwrap_err().contains("none: "));
+    }
+}
