@@ -121,7 +121,9 @@ mod tests {
             client.write_all(b"x").await.unwrap();
             assert_eq!(backend.read_u8().await.unwrap(), b'x');
         }
+        let silent = tokio::time::Instant::now();
         assert_eq!(copying.await.unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!((60..=90).contains(&silent.elapsed().as_secs()), "{:?}", silent.elapsed());
         assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0);
     }
 }
