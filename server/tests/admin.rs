@@ -123,6 +123,11 @@ async fn metrics_say_what_happened() {
     assert_eq!(fetch(http, "GET", shop, "/other", &[], b"").await.unwrap().status, 404);
     assert_eq!(fetch(http, "GET", shop, "/%zz", &[], b"").await.unwrap().status, 400);
     assert_eq!(fetch(http, "GET", shop, "/down", &[], b"").await.unwrap().status, 503);
+    let mut stream = tokio::net::TcpStream::connect(http).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\nHost: h\n\n").await.unwrap();
+    let mut refused = String::new();
+    stream.read_to_string(&mut refused).await.unwrap();
+    assert!(refused.starts_with("HTTP/1.1 400 "), "{refused}");
     assert_eq!(fetch(http, "GET", shop, "/copied", &[], b"").await.unwrap().status, 200);
     let requests = |method: &str, status: u16| {
         format!(r#"gatewright_requests_total{{{PLACE},http_request_method="{method}",http_response_status_code="{status}"}}"#)
@@ -136,6 +141,7 @@ async fn metrics_say_what_happened() {
         (r#"gatewright_answers_total{gateway="default/gw",reason="NoRoute"}"#.into(), 1.0),
         (r#"gatewright_answers_total{gateway="default/gw",reason="BrokenTriplet"}"#.into(), 1.0),
         (r#"gatewright_answers_total{gateway="default/gw",reason="Redirect"}"#.into(), 1.0),
+        (r#"gatewright_answers_total{gateway="default/gw",reason="Malformed"}"#.into(), 1.0),
         (r#"gatewright_answers_total{gateway="default/gw",reason="BackendUnreachable"}"#.into(), 1.0),
         (r#"gatewright_upstream_attempts_total{backend="default/cart:80",outcome="response"}"#.into(), 6.0),
         (r#"gatewright_upstream_attempts_total{backend="default/down:80",outcome="error"}"#.into(), 3.0),
@@ -144,7 +150,7 @@ async fn metrics_say_what_happened() {
         (r#"gatewright_mirrors_total{backend="default/copy:80",outcome="sent"}"#.into(), 1.0),
         (r#"gatewright_upstream_connects_total{outcome="error"}"#.into(), 3.0),
         (r#"gatewright_upstream_connections{state="connecting"}"#.into(), 0.0),
-        (r#"gatewright_connections_total{gateway="default/gw",port="80",transport="tcp",decision="http"}"#.into(), 10.0),
+        (r#"gatewright_connections_total{gateway="default/gw",port="80",transport="tcp",decision="http"}"#.into(), 11.0),
         (r#"gatewright_reloads_total{result="success"}"#.into(), 1.0),
         (r#"gatewright_reloads_total{result="rejected"}"#.into(), 0.0),
         ("gatewright_config_generation".into(), 1.0),

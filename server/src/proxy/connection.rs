@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::backend_tls::Speaker;
+use super::body::BoxError;
 use super::connection_record::{ConnectionRecord, word};
 use super::limits::{Limits, Token};
 use super::stall::Stalls;
@@ -30,7 +31,7 @@ use super::tls::Hello;
 use super::upstream::Address;
 use super::{Shared, hop, service, stream};
 use crate::certificates::{ListenerName, Validation};
-use crate::observe::{Open, caught};
+use crate::observe::{Open, caught, count};
 use crate::publish::{PortKey, Published};
 
 /// How long an idle connection of HTTP/1 is kept for a request that may be on its way, when it should end.
@@ -121,6 +122,21 @@ impl Connection {
                 return;
             }
         }
+    }
+
+    /// Counts what hyper has answered for itself: it was no request, so that nothing else knows of it.
+    fn ended(&self, ended: Result<(), BoxError>, shared: &Shared) -> io::Result<()> {
+        let Err(error) = ended else { return Ok(()) };
+        let reason = match error.downcast_ref::<hyper::Error>() {
+            Some(error) if error.is_parse() => Some("Malformed"),
+            Some(error) if error.is_timeout() => Some("HeadTimeout"),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            let gateway = format!("{}/{}", self.port.namespace, self.port.gateway);
+            count(&shared.metrics.answers(&gateway, reason));
+        }
+        Err(io::Error::other(error))
     }
 
     /// Where its requests arrive in a table; the error is the answer to those that arrive nowhere any longer. A client
@@ -294,7 +310,7 @@ impl Incoming {
         let (limits, mut phase) = (&self.shared.limits, connection.life.phase.clone());
         let has_begun = tokio::select! {
             biased;
-            ended = &mut requests => return ended.map_err(io::Error::other),
+            ended = &mut requests => return connection.ended(ended, &self.shared),
             begun = connection.is_done(limits) => begun,
             () = reached(&mut phase, Phase::Ending) => true,
         };
@@ -306,13 +322,13 @@ impl Incoming {
         // that it was the last.
         if !connection.is_http2.load(Ordering::Relaxed) {
             tokio::select! {
-                ended = &mut requests => return ended.map_err(io::Error::other),
+                ended = &mut requests => return connection.ended(ended, &self.shared),
                 () = tokio::time::sleep(LINGER.min(self.shared.drain / 2)) => {}
             }
         }
         requests.as_mut().graceful_shutdown();
         tokio::select! {
-            ended = &mut requests => ended.map_err(io::Error::other),
+            ended = &mut requests => connection.ended(ended, &self.shared),
             () = connection.is_left(limits) => Err(io::ErrorKind::TimedOut.into()),
             () = reached(&mut phase, Phase::Cut) => Err(io::ErrorKind::TimedOut.into()),
         }
