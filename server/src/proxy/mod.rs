@@ -1,36 +1,8 @@
-//! Carrying out decisions on sockets.
+//! Carrying out decisions on sockets: `ports` take what comes, `requests` are decided and carried out, `backends` get them.
 
-mod backend_tls;
-mod balance;
-mod body;
-mod budget;
-mod connection;
-mod connection_record;
-mod exchange;
-mod ext_auth;
-mod ext_authz;
-mod guard;
-mod head;
-mod hop;
-mod incoming;
-mod interim;
-mod limits;
-mod listener;
-mod mirror;
-mod pages;
-mod record;
-mod retries;
-mod service;
-mod sessions;
-mod stall;
-mod stream;
-mod strict;
-mod tcp;
-mod tee;
-mod tls;
-mod udp;
-mod upstream;
-mod worker;
+mod backends;
+mod ports;
+mod requests;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -44,11 +16,11 @@ use tokio::sync::watch;
 use crate::observe::{AccessLog, Metrics, Spans};
 use crate::publish::Published;
 
-pub use backend_tls::BackendsTls;
-pub use body::BoxError;
-pub use limits::Limits;
-pub use listener::{Bound, serve};
-pub use sessions::from_files as session_keys;
+pub use backends::backend_tls::BackendsTls;
+pub use ports::limits::Limits;
+pub use ports::listener::{Bound, serve};
+pub use requests::body::BoxError;
+pub use requests::sessions::from_files as session_keys;
 
 /// What the proxy is told besides the manifests.
 #[derive(Clone, Debug)]
@@ -108,14 +80,14 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 struct Shared {
     current: Arc<ArcSwap<Published>>,
-    upstreams: upstream::Upstreams,
-    mirrors: mirror::Mirrors,
-    budgets: Arc<budget::Budgets>,
+    upstreams: backends::upstream::Upstreams,
+    mirrors: backends::mirror::Mirrors,
+    budgets: Arc<backends::budget::Budgets>,
     stop: watch::Receiver<bool>,
     drain: Duration,
     limits: Limits,
-    connections: Arc<limits::Bounded>,
-    requests: Arc<limits::Bounded>,
+    connections: Arc<ports::limits::Bounded>,
+    requests: Arc<ports::limits::Bounded>,
     stream_idle: Duration,
     udp_idle: Duration,
     udp_flows: usize,
