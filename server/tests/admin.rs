@@ -375,3 +375,17 @@ async fn admin_is_out_of_reach_of_listeners() {
     stream.read_to_string(&mut text).await.unwrap();
     assert!(text.starts_with("HTTP/1.1 404"), "{text}");
 }
+
+/// A ClientHello without anything behind it is a handshake that failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn handshakes_that_fail_are_counted() {
+    let listener =
+        "{name: raw, port: 5432, protocol: TCP}, {name: tls, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: cert}]}}";
+    let certificate = common::pki::server(&["a.example.com"]).secret("cert");
+    let live = Live::start(&(MANIFESTS.replace("{name: raw, port: 5432, protocol: TCP}", listener) + &certificate), &[]).await;
+    let mut stream = tokio::net::TcpStream::connect(live.port(443)).await.unwrap();
+    stream.write_all(&common::tls::hello("a.example.com")).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let series = r#"gatewright_connections_total{gateway="default/gw",port="443",transport="tcp",decision="HandshakeFailed"}"#;
+    until(live.admin().await, series, 1.0).await;
+}

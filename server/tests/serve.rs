@@ -105,6 +105,25 @@ async fn draining_is_told_before_it_is_over() {
     assert_eq!((&line["path"], &line["route"]), (&"/last".into(), &"HTTPRoute/default/r".into()));
 }
 
+/// With a delay, load balancers have time to look elsewhere: until then everything is served as before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delay_before_draining() {
+    let (_folder, path) = manifests();
+    let mut running = serve(&path, &["--admin", "127.0.0.1:0", "--drain-delay", "2"]).await;
+    let (http, admin) = (running.http, running.admin.unwrap());
+    signal(&running.child.0, "-TERM");
+    for _ in 0..100 {
+        if status(admin, "/readyz").await == 503 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(status(admin, "/readyz").await, 503);
+    let answer = fetch(http, "GET", "h", "/", &[], b"").await.unwrap();
+    assert_eq!((answer.pod(), answer.headers.get("connection")), ("web".to_owned(), None));
+    assert_eq!(running.child.0.wait().unwrap().code(), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn options_of_the_admin_port_and_the_log() {
     let (_folder, path) = manifests();

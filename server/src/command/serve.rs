@@ -36,6 +36,10 @@ pub(super) struct Arguments {
     /// How long open requests may take to end after SIGTERM, in seconds.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     drain_timeout: u64,
+    /// How long everything goes on after SIGTERM while `/readyz` says 503, in seconds: time for load balancers to look
+    /// elsewhere.
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    drain_delay: u64,
     /// How long a UDP flow may be silent before it is forgotten, in seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     udp_idle_timeout: u64,
@@ -201,6 +205,7 @@ async fn serve(arguments: &Arguments) -> Result<u8, String> {
             () = signals.next() => {
                 tracing::info!("draining");
                 admin.drain();
+                tokio::time::sleep(Duration::from_secs(arguments.drain_delay)).await;
                 stop.send_replace(true);
                 break;
             }

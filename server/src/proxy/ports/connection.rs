@@ -230,7 +230,7 @@ impl Incoming {
                 self.requests(stream, None).await
             }
             (ConnectionDecision::Http { listener: Some(id) }, Some(hello)) => {
-                let (stream, handshake) = timeout_at(deadline, decrypt(&published, id, hello, stream)).await??;
+                let (stream, handshake) = self.decrypted(deadline, decrypt(&published, id, hello, stream)).await?;
                 drop(published);
                 self.requests(stream, Some(handshake)).await
             }
@@ -249,7 +249,7 @@ impl Incoming {
                             stream::join(stream, &hello.into_octets(), &address, None, idle).await
                         }
                         (ConnectionTls::Terminate, Some(hello), Parent::Listener(id)) => {
-                            let (stream, _) = timeout_at(deadline, decrypt(&published, id, hello, stream)).await??;
+                            let (stream, _) = self.decrypted(deadline, decrypt(&published, id, hello, stream)).await?;
                             drop(published);
                             stream::join(stream, &[], &address, tls.as_deref(), idle).await
                         }
@@ -264,6 +264,15 @@ impl Incoming {
             // Rejected, or the port has come to speak something else while the client was about to: without a word.
             _ => Ok(()),
         }
+    }
+
+    /// Waits for a handshake; one that fails is counted.
+    async fn decrypted<T>(&self, deadline: Instant, handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let done = timeout_at(deadline, handshake).await.map_err(io::Error::from).flatten();
+        if done.is_err() {
+            self.open.decided("HandshakeFailed");
+        }
+        done
     }
 
     fn protocol(&self) -> Option<PortProtocol> {

@@ -115,8 +115,11 @@ impl Exchange<'_> {
                 tracing::debug!(backend = %self.to.backend.object, "no more retries for now");
                 self.failed(StatusCode::SERVICE_UNAVAILABLE, GrpcStatus::Unavailable, "RetryBudget")
             }
-            Err(Failure::Upstream(_)) if let Some(status) = self.fault.status() => self.failed(status, GrpcStatus::Internal, "RequestBody"),
             Err(Failure::Upstream(error)) => {
+                // What a client has broken is not its backend's.
+                if let Some(status) = self.fault.status() {
+                    return self.failed(status, GrpcStatus::Internal, "RequestBody");
+                }
                 tracing::warn!(%error, backend = %self.to.backend.object, "the backend cannot be reached");
                 // Where retries were asked for and did not help, the backend counts as unavailable ([RT-2]).
                 let status = if self.forward.retry.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
