@@ -93,6 +93,8 @@ async fn authorities_are_replaced() {
     assert_eq!(statuses, [502, 200, 502]);
     live.publish(&with(&ours));
     assert_eq!(fetch(live.address(), "GET", "h", "/", &[], b"").await.unwrap().status, StatusCode::OK);
+    // A connection is free again a moment after its answer.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     seen.lock().unwrap().clear();
     live.publish(&(with(&ours) + "---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {ports: [{port: 80}]}\n"));
     assert_eq!(fetch(live.address(), "GET", "h", "/", &[], b"").await.unwrap().status, StatusCode::OK);
