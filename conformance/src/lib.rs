@@ -5,6 +5,7 @@
 pub mod compare;
 pub mod invariants;
 pub mod live;
+pub mod octets;
 pub mod oracle;
 pub mod report;
 pub mod sets;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gatewright::options::{AliasHeaders, EscapedSlashes, PathParameters};
 use gatewright::{Arrival, Authority, Decision, MissingServices, Options, Pick, Place, Request, apply, compile};
+use gatewright_conformance::octets::Text;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
@@ -49,24 +50,6 @@ pub(crate) struct VectorRequest {
     sni: Option<String>,
     #[serde(default)]
     version: Option<String>,
-}
-
-/// Code points are octets; a list is pieces, each repeated.
-#[derive(Clone, Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Plain(String),
-    Pieces(Vec<(String, usize)>),
-}
-
-impl Text {
-    fn octets(&self) -> Vec<u8> {
-        let text = match self {
-            Self::Plain(text) => text.clone(),
-            Self::Pieces(pieces) => pieces.iter().map(|(text, times)| text.repeat(*times)).collect(),
-        };
-        text.chars().map(|c| u8::try_from(u32::from(c)).expect("a code point below 256")).collect()
-    }
 }
 
 /// One value of a field, or one for each line.

@@ -87,8 +87,7 @@ fn nothing_before_the_101() {
 
 fn no_body() {
     common::run(async {
-        let (_, backend) = before(SWITCHED, Then::Stays).await;
-        let mut gateway = Recorded::start_with(TWO, &[("default/public:80", backend.address)], Settings::default()).await;
+        let (mut gateway, backend) = before(SWITCHED, Then::Stays).await;
         let with_body = HANDSHAKE.replace("Upgrade: websocket", "Upgrade: websocket\r\nContent-Length: 30");
         let outcome = wire::http1(gateway.address(), (with_body + &"x".repeat(30)).as_bytes()).await;
         assert_eq!(outcome.statuses(), [400], "{outcome:?}");

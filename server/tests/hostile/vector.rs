@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gatewright_conformance::octets::Text;
 use serde::Deserialize;
 
 use super::common::recorded::Recorded;
@@ -24,24 +25,6 @@ pub(crate) struct Vector {
     #[serde(default)]
     h2: Option<Vec<(Text, Text)>>,
     expect: Expect,
-}
-
-/// Code points are octets; a list is pieces, each repeated.
-#[derive(Clone, Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Plain(String),
-    Pieces(Vec<(String, usize)>),
-}
-
-impl Text {
-    fn octets(&self) -> Vec<u8> {
-        let text = match self {
-            Self::Plain(text) => text.clone(),
-            Self::Pieces(pieces) => pieces.iter().map(|(text, times)| text.repeat(*times)).collect(),
-        };
-        text.chars().map(|c| u8::try_from(u32::from(c)).expect("a code point below 256")).collect()
-    }
 }
 
 /// Names, or words for people.

@@ -38,6 +38,11 @@ pub(in crate::proxy) struct Address {
 }
 
 impl Address {
+    /// As it stands in a URI.
+    pub(in crate::proxy) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
     /// The endpoint of the backend that this is.
     pub(in crate::proxy) fn endpoint<'b>(&self, backend: &'b Backend) -> Option<&'b Endpoint> {
         match &backend.endpoints {
@@ -75,7 +80,7 @@ pub(in crate::proxy) fn pool() -> client::Builder {
 /// Connections to backends.
 #[derive(Clone, Debug)]
 pub(in crate::proxy) struct Upstreams {
-    /// Addresses that come before all others.
+    /// Addresses that come before all others, sorted.
     resolve: Arc<[(Resolved, Vec<SocketAddr>)]>,
     in_flight: InFlight,
     http1: Client<Connector, AnyBody>,
@@ -90,6 +95,12 @@ struct Resolved {
     namespace: String,
     service: String,
     port: u16,
+}
+
+impl Resolved {
+    fn key(&self) -> (u16, &str, &str) {
+        (self.port, &self.service, &self.namespace)
+    }
 }
 
 /// Addresses of endpoints as they stand in a URI: written and read once.
@@ -121,8 +132,10 @@ impl Upstreams {
             let (service, port) = rest.split_once(':')?;
             Some((Resolved { namespace: namespace.to_owned(), service: service.to_owned(), port: port.parse().ok()? }, addresses))
         });
+        let mut resolve: Vec<_> = resolve.collect();
+        resolve.sort_by(|(a, _), (b, _)| a.key().cmp(&b.key()));
         Self {
-            resolve: resolve.collect(),
+            resolve: resolve.into(),
             in_flight: InFlight::default(),
             http1: pool().build(Connector::new(connector(), connects)),
             http2: Arc::default(),
@@ -141,8 +154,9 @@ impl Upstreams {
     /// endpoints, or to the DNS name. `None` for a name that is none.
     pub(in crate::proxy) fn address(&self, backend: &Backend, session: Option<&Endpoint>, pick: u64) -> Option<Address> {
         let object = &backend.object;
-        let is_this = |of: &Resolved| of.port == backend.port && *of.service == *object.name && *of.namespace == *object.namespace;
-        let told = self.resolve.iter().find(|(of, _)| is_this(of)).map_or(&[][..], |(_, told)| told);
+        let this = (backend.port, &*object.name, &*object.namespace);
+        let found = self.resolve.binary_search_by(|(of, _)| of.key().cmp(&this)).ok().and_then(|at| self.resolve.get(at));
+        let told = found.map_or(&[][..], |(_, told)| told);
         if let Some((_, endpoint, busy)) = self.in_flight.choose(told.len(), |n| told[n], pick) {
             return Some(Address { authority: self.authorities.of(endpoint)?, place: None, _busy: busy });
         }

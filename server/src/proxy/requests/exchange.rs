@@ -220,7 +220,7 @@ impl Exchange<'_> {
     fn finish(self, answered: Answered, deadline: Option<Instant>) -> Done {
         let Answered { response, address, in_flight, .. } = answered;
         self.fault.answered();
-        let endpoint = Some(address.to_string());
+        let endpoint = Some(address.authority().clone());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Done { endpoint, ..self.switch(response, (address, in_flight)) };
         }

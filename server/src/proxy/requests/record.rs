@@ -10,6 +10,7 @@ use gatewright::Decision;
 use gatewright::decision::Matched;
 use gatewright::table::BackendId;
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
@@ -34,7 +35,7 @@ const CLIENT_CLOSED: StatusCode = match StatusCode::from_u16(499) {
 pub(in crate::proxy) struct Done {
     pub(in crate::proxy) response: Response<AnyBody>,
     /// Where the backend's answer came from.
-    pub(in crate::proxy) endpoint: Option<String>,
+    pub(in crate::proxy) endpoint: Option<Authority>,
     /// Why the gateway answered itself.
     pub(in crate::proxy) reason: Option<&'static str>,
 }
@@ -106,7 +107,7 @@ impl Record {
         Response::from_parts(head, body::any(Watched { body, ending }))
     }
 
-    fn ending(&mut self, status: StatusCode, endpoint: Option<String>, reason: Option<&'static str>) -> Ending {
+    fn ending(&mut self, status: StatusCode, endpoint: Option<Authority>, reason: Option<&'static str>) -> Ending {
         self.is_finished = true;
         let (matched, backend) = self.decided.get().copied().unwrap_or_default();
         let (port, published) = (&self.connection.port, &self.published);
@@ -170,7 +171,7 @@ struct Seen {
     identity: Identity,
     status: StatusCode,
     match_: Option<u32>,
-    endpoint: Option<String>,
+    endpoint: Option<Authority>,
     reason: Option<&'static str>,
 }
 
@@ -198,7 +199,7 @@ impl Drop for Ending {
             octets: self.octets,
             complete: self.is_complete,
             match_: seen.match_,
-            endpoint: seen.endpoint.as_deref(),
+            endpoint: seen.endpoint.as_ref().map(Authority::as_str),
             reason: seen.reason,
         };
         if seen.is_logged {
