@@ -1,0 +1,110 @@
+//! Decides one request, and says in numbers what JavaScript looks up among the objects that it has made before.
+
+use gatewright::Pick;
+use gatewright::decision::{Decision, Parent, Reason};
+
+use std::cell::RefCell;
+
+use crate::head::{Head, Lengths};
+use crate::place;
+
+/// What a decision is, in numbers: the kind, and beside it what JavaScript finds in an array that it shares.
+pub(crate) type Numbers = [u32; 6];
+
+/// Kinds, and what a request could not be decided for.
+pub(crate) mod kind {
+    pub(crate) const FORWARD: i32 = 0;
+    pub(crate) const REDIRECT: i32 = 1;
+    pub(crate) const RESPOND: i32 = 2;
+    /// Lengths that do not fit, a line feed in a field, or a name without end.
+    pub(crate) const MALFORMED: i32 = -1;
+    /// A code unit above 0xFF.
+    pub(crate) const NOT_OCTETS: i32 = -2;
+    /// No place of this number, or none for the scheme of the target.
+    pub(crate) const NOWHERE: i32 = -3;
+}
+
+/// Stands for what a decision does not have.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Bits of the last number.
+mod flag {
+    /// The target to forward is the one that came, octet for octet.
+    pub(super) const TARGET_AS_SENT: u32 = 1;
+    /// Nothing else is to be done than to send the request on: no edits, mirrors, timeouts, retries, session, authorization
+    /// or extensions. What the numbers do not say is the same for every such decision of this match and backend.
+    pub(super) const PLAIN: u32 = 2;
+}
+
+/// Decides. The numbers are: match, backend, parent, reason, octets of the path in the target, flags.
+#[inline]
+pub(crate) fn decide(place: u32, octets: &[u8], lengths: Lengths, pick: Pick, numbers: &mut Numbers) -> i32 {
+    let Some(head) = Head::parse(octets, lengths) else { return kind::MALFORMED };
+    let decided = place::with(place, |spot| spot.ask(&head, |table, request| describe(&table.decide(&request, pick), head.target, numbers)).ok());
+    decided.flatten().unwrap_or(kind::NOWHERE)
+}
+
+/// A pick from a number: a fraction of one, so that it fits into a double.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+pub(crate) fn pick(fraction: f64) -> Pick {
+    Pick((fraction * 18_446_744_073_709_551_616.0) as u64)
+}
+
+#[inline]
+fn describe(decision: &Decision<'_>, sent: &[u8], numbers: &mut Numbers) -> i32 {
+    let (match_, parent) = decision.matched().map_or((NONE, NONE), |matched| {
+        let parent = match matched.parent {
+            Parent::Listener(id) => id.index() << 1,
+            Parent::Service(id) => id.index() << 1 | 1,
+        };
+        (matched.match_.index(), parent)
+    });
+    *numbers = [match_, NONE, parent, NONE, 0, 0];
+    let [_, backend, _, reason, path, flags] = numbers;
+    match decision {
+        Decision::Forward(forward) => {
+            *backend = forward.backend.index();
+            let (first, second) = forward.target.path_pieces();
+            *path = u32::try_from(first.len() + second.len()).unwrap_or(NONE);
+            let len = first.len() + second.len() + forward.target.query().map_or(0, |query| query.len() + 1);
+            // Of equal length and beginning, and not rewritten: what is kept of a target is never in another order.
+            if !forward.target.is_rewritten() && second.is_empty() && len == sent.len() && sent.starts_with(first.as_bytes()) {
+                *flags |= flag::TARGET_AS_SENT;
+            }
+            let edits = forward.request_headers.modifiers().chain(forward.response.headers().modifiers());
+            let plain = edits.into_iter().all(|m| m.set().is_empty() && m.add().is_empty() && m.remove().is_empty())
+                && forward.response.cors().is_none()
+                && forward.mirrors.iter().next().is_none()
+                && forward.timeouts.request.is_none()
+                && forward.timeouts.backend_request.is_none()
+                && forward.retry.is_none()
+                && forward.session.is_none()
+                && forward.auth.is_none()
+                && forward.extensions.is_empty();
+            if plain {
+                *flags |= flag::PLAIN;
+            }
+            kind::FORWARD
+        }
+        Decision::Redirect(_) => kind::REDIRECT,
+        Decision::Respond(respond) => {
+            *reason = reason_number(respond.reason, respond.grpc_status.is_some());
+            kind::RESPOND
+        }
+        _ => kind::NOWHERE,
+    }
+}
+
+/// A number for each reason that this thread has met, since a decision without a match is told by nothing else.
+fn reason_number(reason: Reason, grpc: bool) -> u32 {
+    thread_local! {
+        static MET: RefCell<Vec<(Reason, bool)>> = const { RefCell::new(Vec::new()) };
+    }
+    MET.with_borrow_mut(|met| {
+        let at = met.iter().position(|other| *other == (reason, grpc)).unwrap_or_else(|| {
+            met.push((reason, grpc));
+            met.len() - 1
+        });
+        u32::try_from(at).unwrap_or(NONE)
+    })
+}
