@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gatewright::decision::{Forward, Redirect, Respond};
 use gatewright::model::session::SessionCarrier;
 use gatewright::table::{BackendId, RuleId};
-use gatewright::{Arrival, Authority, Decision, Pick, Request, Table, apply};
+use gatewright::{Arrival, Authority, Decision, DecisionKind, Pick, Request, Table, apply};
 use http::HeaderMap;
 use serde::Deserialize;
 
@@ -119,6 +119,14 @@ fn get() -> String {
 /// The middle of the nth of equal pieces: nothing is rounded at their edges.
 pub(super) fn nth_pick(n: u64, of: u64) -> u64 {
     u64::try_from((u128::from(2 * n + 1) << 63) / u128::from(of)).unwrap_or(u64::MAX)
+}
+
+fn kind(decision: &Decision<'_>) -> DecisionKind {
+    match decision {
+        Decision::Redirect(_) => DecisionKind::Redirect,
+        Decision::Respond(_) => DecisionKind::Respond,
+        _ => DecisionKind::Forward,
+    }
 }
 
 /// How many of some picks go where.
@@ -261,7 +269,11 @@ impl Asked {
             shares.check(&request, table, &mut differ);
             return Ok(differ.0);
         }
-        self.compare(&table.decide(&request, Pick(self.pick)), &headers, table, &mut differ)?;
+        let decision = table.decide(&request, Pick(self.pick));
+        self.compare(&decision, &headers, table, &mut differ)?;
+        let owned = table.decide_owned(&request, Pick(self.pick));
+        differ.equal("the owned decision", table.report(&owned.decision()), table.report(&decision));
+        differ.equal("its kind", owned.kind(), kind(&decision));
         Ok(differ.0)
     }
 
