@@ -1,7 +1,9 @@
 //! What "correct" means for Gatewright, for its own tests: the upstream conformance suite as data
-//! ([`suite`]), the project's own vectors ([`vectors`]), a naive oracle with a generator of small nasty worlds
+//! ([`suite`]), the project's own vectors ([`vectors`]), the answers to both as
+//! data for bindings ([`answers`]), a naive oracle with a generator of small nasty worlds
 //! ([`oracle`], [`world`]), and large route sets with a plain twin ([`sets`]).
 
+pub mod answers;
 pub mod compare;
 pub mod invariants;
 pub mod live;

@@ -6,8 +6,8 @@ use crate::blob::Blob;
 use crate::canonical::{CanonicalTarget, Fields, Host, HostKind, Refusal, RequestAuthority, TargetForm};
 use crate::canonical::{canonical_target, check_method, parse_authority, split_form};
 use crate::decision::{
-    Check, CorsAnswer, Decision, Extensions, Forward, GrpcStatus, HeaderEdits, Location, Matched, Mirrors, Parent, Preflight, Reason,
-    Redirect, Respond, ResponseEdits, Rewrite, Target, Timeouts,
+    Check, CorsAnswer, Decision, Extensions, Forward, HeaderEdits, Location, Matched, Mirrors, Parent, Preflight, Reason, Redirect,
+    Respond, ResponseEdits, Rewrite, Target, Timeouts,
 };
 use crate::model::filter::{self, Filters, PathModifier, Scheme};
 use crate::model::matching::{Subject, is_grpc};
@@ -17,7 +17,7 @@ use crate::session::{Choice, Sessions};
 use crate::table::host_map::HostMap;
 use crate::table::path_index::{Found, Search};
 use crate::table::rule::RuleData;
-use crate::table::{ANY_PORT, ListenerId, PortId, PortProtocol, Table};
+use crate::table::{ANY_PORT, BackendId, ListenerId, PortId, PortProtocol, Table};
 
 // Statics, because a borrow of them outlives the call.
 static ORIGIN: HeaderName = header::ORIGIN;
@@ -221,6 +221,27 @@ impl Table {
         }
     }
 
+    /// What most rules do: they forward to a backend, and nothing more.
+    #[inline]
+    pub(crate) fn plain<'a>(&'a self, matched: Matched, backend: BackendId, target: Target<'a>, authority: Option<&'a str>) -> Forward<'a> {
+        Forward {
+            matched,
+            backend,
+            known_fields: &self.inner.parents.known_fields,
+            keeps_aliases: self.inner.choices.alias_headers == AliasHeaders::Keep,
+            authority,
+            target,
+            request_headers: HeaderEdits::default(),
+            response: ResponseEdits::default(),
+            mirrors: Mirrors::default(),
+            timeouts: Timeouts::default(),
+            retry: None,
+            session: None,
+            auth: None,
+            extensions: Extensions::default(),
+        }
+    }
+
     /// What the winning rule does with the request: the fixed pipeline of [F-3].
     fn outcome<'a, H: Headers + ?Sized>(
         &'a self,
@@ -238,22 +259,7 @@ impl Table {
         if let Some(backend) = picked
             && !(winner.does_more || target.redirect || self.has_no_endpoint(backend))
         {
-            return Decision::Forward(Forward {
-                matched,
-                backend,
-                known_fields: &self.inner.parents.known_fields,
-                keeps_aliases: self.inner.choices.alias_headers == AliasHeaders::Keep,
-                authority: read.authority.as_ref().map(|authority| authority.received),
-                target: target_of(target),
-                request_headers: HeaderEdits::default(),
-                response: ResponseEdits::default(),
-                mirrors: Mirrors { all: [&[], &[]], pick },
-                timeouts: Timeouts::default(),
-                retry: None,
-                session: None,
-                auth: None,
-                extensions: Extensions::default(),
-            });
+            return Decision::Forward(self.plain(matched, backend, target_of(target), read.authority.map(|authority| authority.received)));
         }
         let Some(rule) = self.rule_data(winner.rule) else { return none() };
         let mut response = ResponseEdits {
@@ -379,21 +385,10 @@ pub(crate) fn host_name<'h>(host: &Host<'h>) -> Option<&'h str> {
 }
 
 fn respond<'a, H: Headers + ?Sized>(matched: Option<Matched>, reason: Reason, headers: &H, response: ResponseEdits<'a>) -> Respond<'a> {
-    let (status, grpc_status) = match reason {
-        Reason::Refused(refusal) => (refusal.status(), Some(GrpcStatus::Internal)),
-        Reason::NoListener | Reason::NoRoute => (StatusCode::NOT_FOUND, Some(GrpcStatus::Unimplemented)),
-        // The client is to try again on another connection, which only the HTTP status says (RFC 9110 15.5.20).
-        Reason::Misdirected => (StatusCode::MISDIRECTED_REQUEST, None),
-        Reason::NoEndpoints => (StatusCode::SERVICE_UNAVAILABLE, Some(GrpcStatus::Unavailable)),
-        Reason::CorsPreflight => (StatusCode::NO_CONTENT, None),
-        Reason::NoBackends | Reason::InvalidBackend | Reason::ZeroWeights | Reason::UnresolvedFilter | Reason::InvalidRule => {
-            (StatusCode::INTERNAL_SERVER_ERROR, Some(GrpcStatus::Unavailable))
-        }
-    };
     Respond {
         matched,
-        status,
-        grpc_status: grpc_status.filter(|_| is_grpc(headers)),
+        status: reason.status(),
+        grpc_status: reason.grpc_status().filter(|_| is_grpc(headers)),
         reason,
         response,
         auth: None,

@@ -118,6 +118,15 @@ pub struct Forward<'a> {
 }
 
 impl Forward<'_> {
+    /// Whether the rule does nothing with the request but to send it to the backend: no edits, no rewrite, no timeouts,
+    /// nothing to ask or to copy.
+    pub fn is_plain(&self) -> bool {
+        let Self { request_headers, response, mirrors, timeouts, retry, session, auth, extensions, target, .. } = self;
+        let edits = request_headers.is_empty() && response.headers.is_empty() && response.cors.is_none();
+        let more = retry.is_some() || session.is_some() || auth.is_some() || *timeouts != Timeouts::default();
+        edits && !more && !target.is_rewritten() && extensions.is_empty() && mirrors.all.iter().all(|list| list.is_empty())
+    }
+
     /// The names of the request's header fields that must not be forwarded: those of one hop, those that `Connection`
     /// names, and aliases of known names ([R-F4] to [R-F6]). They go before the edits, which then cannot be
     /// taken back. [`apply::forward`](crate::apply::forward) does all of it.
@@ -248,6 +257,31 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The status for an HTTP client.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Refused(refusal) => refusal.status(),
+            Self::NoListener | Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::NoEndpoints => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CorsPreflight => StatusCode::NO_CONTENT,
+            Self::NoBackends | Self::InvalidBackend | Self::ZeroWeights | Self::UnresolvedFilter | Self::InvalidRule => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    /// The status for a client of gRPC ([G-10]); `None` where only the HTTP status says what to do.
+    pub fn grpc_status(self) -> Option<GrpcStatus> {
+        match self {
+            Self::Refused(_) => Some(GrpcStatus::Internal),
+            Self::NoListener | Self::NoRoute => Some(GrpcStatus::Unimplemented),
+            // The client is to try again on another connection (RFC 9110 15.5.20).
+            Self::Misdirected | Self::CorsPreflight => None,
+            _ => Some(GrpcStatus::Unavailable),
+        }
+    }
+
     /// A stable word for logs, metrics and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -434,6 +468,11 @@ pub struct HeaderEdits<'a> {
 }
 
 impl<'a> HeaderEdits<'a> {
+    /// Whether there is nothing to edit.
+    pub fn is_empty(&self) -> bool {
+        self.modifiers().all(HeaderModifier::is_empty)
+    }
+
     /// The modifiers in the order in which they are applied.
     pub fn modifiers(&self) -> impl Iterator<Item = &'a HeaderModifier> + use<'a> {
         self.modifiers.into_iter().flatten()

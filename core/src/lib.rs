@@ -8,7 +8,7 @@
 //!    what the API server would reject by the API's own sentence.
 //! 3. [`table`]: what is fast. A [`Table`] is immutable, shared between threads, cheap to clone.
 //! 4. [`Table::decide`] takes a [`Request`] and a [`Pick`] and gives a [`Decision`], plain data with small ids;
-//!    [`Table::decide_connection`] does it for connections and flows; [`Table::explain`] says why; [`report`] turns
+//!    an [`OwnedDecision`] borrows nothing; [`Table::decide_connection`] does it for connections and flows; [`Table::explain`] says why; [`report`] turns
 //!    ids into names.
 //! 5. [`apply`] carries a decision out on the types of the `http` crate.
 //!
@@ -39,6 +39,7 @@ mod compile;
 mod decide;
 mod features;
 mod octets;
+mod owned;
 mod routing;
 mod validate;
 
@@ -48,6 +49,7 @@ pub use decision::Decision;
 pub use diagnostic::{Code, Diagnostic, ObjectRef, Position, Severity};
 pub use features::{Feature, Features};
 pub use options::{EndpointAddresses, Extension, MissingServices, Options, Profile};
+pub use owned::{DecisionKind, OwnedDecision};
 pub use request::{Arrival, Authority, Headers, Pick, Place, Request};
 pub use resource::{Object, Resources};
 pub use table::Table;

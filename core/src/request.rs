@@ -157,6 +157,9 @@ pub trait Headers {
     /// The name of every field line, in any order; a name may come more than once.
     fn names(&self) -> impl Iterator<Item = &[u8]>;
 
+    /// Name and value of every field line; those of one name in order.
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])>;
+
     /// The value of the first field line with this name, if there is one.
     fn first<'h>(&'h self, name: &'h HeaderName) -> Option<&'h [u8]> {
         self.values(name).next()
@@ -172,6 +175,10 @@ impl Headers for HeaderMap {
         self.keys().map(|name| name.as_str().as_bytes())
     }
 
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
+    }
+
     fn first<'h>(&'h self, name: &'h HeaderName) -> Option<&'h [u8]> {
         self.get(name).map(http::HeaderValue::as_bytes)
     }
@@ -185,6 +192,10 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> Headers for [(N, V)] {
     fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.iter().map(|(name, _)| name.as_ref())
     }
+
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
 }
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>, const LEN: usize> Headers for [(N, V); LEN] {
@@ -195,6 +206,10 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>, const LEN: usize> Headers for [(N, V); LEN]
     fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.as_slice().names()
     }
+
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.as_slice().fields()
+    }
 }
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> Headers for Vec<(N, V)> {
@@ -204,6 +219,10 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> Headers for Vec<(N, V)> {
 
     fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.as_slice().names()
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.as_slice().fields()
     }
 }
 

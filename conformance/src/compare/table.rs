@@ -21,6 +21,10 @@ pub(super) fn decided(table: &Table, request: &WorldRequest) -> Result<Outcome, 
     };
     let view = view(request, place, &target);
     let decision = table.decide(&view, Pick(request.pick));
+    let owned = table.decide_owned(&view, Pick(request.pick));
+    if table.report(&owned.decision()) != table.report(&decision) {
+        return Err(format!("the owned decision differs: {owned:?}\n{decision:?}"));
+    }
     // The explanation must show the same decision, and the order that decided.
     let explained = table.explain(&view, Pick(request.pick));
     if explained.decision != table.report(&decision) {

@@ -3,6 +3,7 @@
 mod case;
 mod certificates;
 mod exchange;
+mod hear;
 mod observed;
 mod pods;
 mod proxy;
@@ -13,6 +14,7 @@ mod status;
 
 pub use case::{Case, Named, Profile, StatusCheck, cases};
 pub use certificates::{Certificate, Certificates, Content, base64};
+pub use hear::{Asked, Hear, Step, each_step};
 pub use observed::{Forwarded, Observed, Refused, SeenTls, check_row, check_sample};
 pub use pods::Speaks;
 pub use row::{Behaviour, Conversation, Expect, Failure, Frame, Outcome, Protocol, Rejection, Row};

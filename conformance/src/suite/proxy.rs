@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::case::Named;
 use super::certificates::WantedName;
 use super::exchange::{self, End};
+use super::hear::{Asked, Hear};
 use super::observed::{Forwarded, Observed, Refused, SeenTls};
 use super::pods::{self, Pod, Speaks};
 use super::row::{Protocol, Rejection, Row};
@@ -23,6 +24,8 @@ pub(super) struct Proxy<'a> {
     state: &'a State,
     table: &'a Table,
     pods: Vec<Pod>,
+    /// Who hears what the table is asked.
+    hear: Option<&'a dyn Hear>,
 }
 
 /// Where a request or connection ends: a port of a pod, and how it is talked to.
@@ -34,7 +37,18 @@ struct Destination<'p> {
 impl<'a> Proxy<'a> {
     /// A proxy that serves a table.
     pub(super) fn new(state: &'a State, table: &'a Table) -> Self {
-        Self { state, table, pods: state.pods() }
+        Self { state, table, pods: state.pods(), hear: None }
+    }
+
+    /// The same, and somebody hears what it asks the table.
+    pub(super) fn heard(self, hear: &'a dyn Hear) -> Self {
+        Self { hear: Some(hear), ..self }
+    }
+
+    fn tell(&self, row: &Row, asked: &Asked<'_>, pick: Pick) {
+        if let Some(hear) = self.hear {
+            hear.hear(row, asked, pick);
+        }
     }
 
     /// What the client and the backends of a row see.
@@ -62,6 +76,7 @@ impl<'a> Proxy<'a> {
             Some(sni) => Arrival::with_sni(port.id, sni),
             None => Arrival::on(port.id),
         };
+        self.tell(row, &Asked::Connection(arrival), pick);
         match self.table.decide_connection(&arrival, pick) {
             ConnectionDecision::Http { listener: Some(listener) } if over_tls => {
                 let mut observed = self.client_handshake(row, listener);
@@ -185,6 +200,7 @@ impl<'a> Proxy<'a> {
             target: target.as_bytes(),
             headers: &headers,
         };
+        self.tell(row, &Asked::Request(request), pick);
         match self.table.decide(&request, pick) {
             Decision::Forward(decision) => self.forward(row, &decision, &method, headers.clone(), client_certificate, pick, observed)?,
             Decision::Redirect(decision) => {
@@ -298,7 +314,9 @@ impl<'a> Proxy<'a> {
         }
         // No route: straight to the pods of the Service ([A-22]).
         let destination = self.of_service(service, target.port, pick)?;
-        observed.forwarded = Some(pass(destination.pod)?);
+        let request = pass(destination.pod)?;
+        self.tell(row, &Asked::PassThrough { service: &format!("{namespace}/{name}"), request: &request }, pick);
+        observed.forwarded = Some(request);
         (observed.status, observed.grpc) = (200, (row.protocol == Protocol::Grpc).then_some(0));
         Ok(observed)
     }

@@ -255,12 +255,11 @@ fn addressee(row: &Row, compiled: &Compiled) -> Option<String> {
 
 /// A row once for a plain one, and with evenly spread picks where shares count.
 fn traffic(row: &Row, proxy: &Proxy<'_>) -> Vec<String> {
-    let count = row.distribution.as_ref().map(|d| d.requests).or(row.repeat.as_ref().map(|r| r.count)).unwrap_or(1);
+    let count = requests(row);
     let mut wrong = Vec::new();
     let mut all: Vec<Observed> = Vec::new();
     for n in 0..count {
-        let pick = Pick(u64::MAX / u64::from(count) * u64::from(n));
-        match proxy.observe(row, pick) {
+        match proxy.observe(row, nth_pick(n, count)) {
             Ok(observed) => {
                 wrong.extend(check_row(row, &observed));
                 all.push(observed);
@@ -272,6 +271,16 @@ fn traffic(row: &Row, proxy: &Proxy<'_>) -> Vec<String> {
     // Evenly spread picks leave no room for chance.
     wrong.extend(check_sample(row, &all, 0.005));
     wrong
+}
+
+/// How often a row is sent.
+pub(super) fn requests(row: &Row) -> u32 {
+    row.distribution.as_ref().map(|d| d.requests).or(row.repeat.as_ref().map(|r| r.count)).unwrap_or(1)
+}
+
+/// The nth of evenly spread picks; the first is 0.
+pub(super) fn nth_pick(n: u32, of: u32) -> Pick {
+    Pick(u64::MAX / u64::from(of) * u64::from(n))
 }
 
 /// What of a row's expectation no decision can settle. Names and references are checked all the same: which

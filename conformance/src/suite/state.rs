@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use gatewright::load::Loader;
+use gatewright::load::{Loaded, Loader};
 use gatewright::resource::status::GatewayStatusAddress;
 use gatewright::{Compiled, Feature, MissingServices, Options, Resources, compile};
 use serde_json::{Value, json};
@@ -267,23 +267,33 @@ impl State {
         &self.certificates
     }
 
-    /// The objects as resources, with the EndpointSlices that a cluster keeps for its Services.
+    /// The objects as texts with names, with the EndpointSlices that a cluster keeps for its Services.
+    pub fn texts(&self) -> Vec<(String, String)> {
+        let slices = pods::endpoint_slices(self.objects_of("Service"), &self.pods());
+        let text = |object: &Value| {
+            let (kind, namespace, name) = identity(object);
+            (format!("{kind}/{namespace}/{name}"), object.to_string())
+        };
+        self.objects.iter().map(|stored| &stored.object).chain(&slices).map(text).collect()
+    }
+
+    /// Those texts as resources.
     ///
     /// # Errors
     ///
     /// What the loader could not read.
     pub fn resources(&self) -> Result<Resources, String> {
-        let slices = pods::endpoint_slices(self.objects_of("Service"), &self.pods());
+        Ok(self.load()?.resources)
+    }
+
+    pub(super) fn load(&self) -> Result<Loaded, String> {
         let mut loader = Loader::new();
-        for object in self.objects.iter().map(|stored| &stored.object).chain(&slices) {
-            let (kind, namespace, name) = identity(object);
-            loader.add_text(&format!("{kind}/{namespace}/{name}"), &object.to_string());
-        }
+        self.texts().iter().for_each(|(name, text)| loader.add_text(name, text));
         let loaded = loader.finish();
         if loaded.is_broken() {
             return Err(loaded.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
         }
-        Ok(loaded.resources)
+        Ok(loaded)
     }
 
     /// The objects as one text, without EndpointSlices: where the backends are is for its reader to say.
@@ -323,7 +333,7 @@ fn reverse(resources: &mut Resources) {
 }
 
 /// What the controller under test supports: everything but what the case runs without.
-fn options(case: &Case) -> Result<Options, String> {
+pub(super) fn options(case: &Case) -> Result<Options, String> {
     let mut options = Options::default();
     options.controller = Some(CONTROLLER.into());
     options.missing_services = MissingServices::NotFound;

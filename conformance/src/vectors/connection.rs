@@ -154,7 +154,7 @@ impl Connected {
     }
 
     /// What it says itself about where it arrives.
-    pub(super) fn own_place(&self) -> Place {
+    pub(crate) fn own_place(&self) -> Place {
         Place {
             gateway: self.gateway.clone(),
             port: self.port,

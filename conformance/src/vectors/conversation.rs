@@ -1,5 +1,6 @@
 //! Sessions: requests of one client, which keeps what the gateway tells it to send ([SP-1]).
 
+use gatewright::decision::Forward;
 use gatewright::session::{SessionKey, SessionKeys, Sessions};
 use gatewright::table::{Endpoint, Endpoints};
 use gatewright::{Decision, Pick, Table};
@@ -9,6 +10,11 @@ use serde::Deserialize;
 use super::World;
 use super::differences::{Differences, fields};
 use super::request::Asked;
+
+/// The key of the gateway, and the time of the first request.
+pub(crate) const KEY_ID: u8 = 1;
+pub(crate) const SECRET: [u8; 32] = [7; 32];
+pub(crate) const START: u64 = 1_700_000_000;
 
 /// One request of a client.
 #[derive(Debug, Deserialize)]
@@ -48,9 +54,7 @@ pub(super) fn check(steps: &[Step], world: &World) -> Vec<String> {
     let mut kept = HeaderMap::new();
     for (n, step) in steps.iter().enumerate() {
         if let Some(manifests) = &step.manifests {
-            if let Some(own) = world.manifests.last_mut() {
-                own.1.clone_from(manifests);
-            }
+            world.replace_own(manifests);
             compiled = world.compile();
         }
         let told = match &compiled {
@@ -66,15 +70,10 @@ pub(super) fn check(steps: &[Step], world: &World) -> Vec<String> {
 impl Step {
     fn check(&self, world: &World, table: &Table, kept: &mut HeaderMap) -> Result<Vec<String>, String> {
         let mut differ = Differences::default();
-        let mut headers = fields(&self.request.headers)?;
-        match &self.token {
-            None => headers.extend(kept.clone()),
-            // A cookie of the same name, or the same field.
-            Some(token) => headers.extend(kept.iter().map(|(name, value)| (Some(name.clone()), forged(value, token)))),
-        }
+        let headers = self.headers(kept)?;
         let request = self.request.request(&world.place, table, &headers)?.ok_or("nothing decides")?;
-        let keys = SessionKeys::new(SessionKey::new(1, &[7; 32]), []);
-        let sessions = Sessions { keys: &keys, now: 1_700_000_000 + self.at };
+        let keys = SessionKeys::new(SessionKey::new(KEY_ID, &SECRET), []);
+        let sessions = Sessions { keys: &keys, now: START + self.at };
         let decision = table.decide_with_sessions(&request, Pick(self.request.pick), &sessions);
         self.request.compare(&decision, &headers, table, &mut differ)?;
         let Decision::Forward(forward) = &decision else { return Ok(differ.0) };
@@ -82,11 +81,7 @@ impl Step {
             let got = forward.session.is_some_and(|session| session.is_established());
             differ.equal("whether the session goes on", got, wanted);
         }
-        let pinned = forward.session.and_then(|session| session.endpoint());
-        let endpoint = match table.backend(forward.backend).map(|backend| &backend.endpoints) {
-            Some(Endpoints::Known(list)) => pinned.or(list.get(self.choose)),
-            _ => None,
-        };
+        let endpoint = self.answering(forward, table);
         if let Some(wanted) = &self.endpoint {
             differ.equal("the endpoint", endpoint.map(Endpoint::to_string).as_ref(), Some(wanted));
         }
@@ -99,6 +94,26 @@ impl Step {
             keep(name, &value, kept)?;
         }
         Ok(differ.0)
+    }
+
+    /// The field lines that are sent: the request's own, and what the client has kept.
+    pub(crate) fn headers(&self, kept: &HeaderMap) -> Result<HeaderMap, String> {
+        let mut headers = fields(&self.request.headers)?;
+        match &self.token {
+            None => headers.extend(kept.clone()),
+            // A cookie of the same name, or the same field.
+            Some(token) => headers.extend(kept.iter().map(|(name, value)| (Some(name.clone()), forged(value, token)))),
+        }
+        Ok(headers)
+    }
+
+    /// The endpoint that answers: the session's, else the one that is chosen.
+    pub(crate) fn answering<'t>(&self, forward: &Forward<'t>, table: &'t Table) -> Option<&'t Endpoint> {
+        let pinned = forward.session.and_then(|session| session.endpoint());
+        match table.backend(forward.backend).map(|backend| &backend.endpoints) {
+            Some(Endpoints::Known(list)) => pinned.or(list.get(self.choose)),
+            _ => None,
+        }
     }
 
     fn attributes(&self, name: &HeaderName, value: &HeaderValue, differ: &mut Differences) -> Result<(), String> {
@@ -117,7 +132,7 @@ impl Step {
 }
 
 /// The client keeps a cookie or field.
-fn keep(name: HeaderName, value: &HeaderValue, kept: &mut HeaderMap) -> Result<(), String> {
+pub(crate) fn keep(name: HeaderName, value: &HeaderValue, kept: &mut HeaderMap) -> Result<(), String> {
     if name == header::SET_COOKIE {
         let text = value.to_str().map_err(|error| error.to_string())?;
         let cookie = text.split(';').next().unwrap_or_default();

@@ -55,7 +55,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 ///
 /// A name or value that no field may have.
-pub(super) fn fields(list: &[(String, String)]) -> Result<HeaderMap, String> {
+pub(crate) fn fields(list: &[(String, String)]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in list {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| format!("`{name}`: {error}"))?;

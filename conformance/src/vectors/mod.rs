@@ -5,7 +5,7 @@
 mod auth;
 mod backend_tls;
 mod connection;
-mod conversation;
+pub(crate) mod conversation;
 mod differences;
 mod options;
 mod request;
@@ -21,10 +21,12 @@ use serde::Deserialize;
 
 pub use self::auth::WantedAuth;
 pub use self::backend_tls::WantedTls;
-pub use self::connection::{Connected, WantedValidation};
+pub use self::connection::{Connected, Transport, WantedValidation};
 pub use self::conversation::Step;
 pub use self::differences::Differences;
+pub(crate) use self::differences::fields;
 pub use self::options::OptionSettings;
+pub(crate) use self::request::nth_pick;
 pub use self::request::{Asked, Place};
 pub use self::status::{WantedDiagnostic, WantedStatus, diagnostics, object_name};
 
@@ -192,10 +194,22 @@ impl World {
 
     fn load(&self) -> Loaded {
         let mut loader = Loader::new();
-        for (name, text) in self.manifests.iter().filter(|(_, text)| !text.is_empty()) {
+        for (name, text) in self.texts() {
             loader.add_text(name, text);
         }
         loader.finish()
+    }
+
+    /// The manifests that say something.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &(String, String)> {
+        self.manifests.iter().filter(|(_, text)| !text.is_empty())
+    }
+
+    /// Puts other manifests in the place of the vector's own.
+    pub(crate) fn replace_own(&mut self, manifests: &str) {
+        if let Some(own) = self.manifests.last_mut() {
+            manifests.clone_into(&mut own.1);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gatewright::decision::{Forward, Redirect, Respond};
 use gatewright::model::session::SessionCarrier;
 use gatewright::table::{BackendId, RuleId};
-use gatewright::{Arrival, Authority, Decision, Pick, Request, Table, apply};
+use gatewright::{Arrival, Authority, Decision, DecisionKind, Pick, Request, Table, apply};
 use http::HeaderMap;
 use serde::Deserialize;
 
@@ -33,7 +33,7 @@ pub struct Place {
 
 impl Place {
     /// Completed by another; a Gateway stands for no Service, and the other way round.
-    pub(super) fn or(self, other: &Self) -> Self {
+    pub(crate) fn or(self, other: &Self) -> Self {
         let elsewhere = self.gateway.is_some() || self.service.is_some();
         let (gateway, service) = if elsewhere { (self.gateway, self.service) } else { (other.gateway.clone(), other.service.clone()) };
         Self {
@@ -50,7 +50,7 @@ impl Place {
     /// # Errors
     ///
     /// What is not there.
-    pub(super) fn find(&self, table: &Table, udp: bool) -> Result<Option<gatewright::Place>, String> {
+    pub(crate) fn find(&self, table: &Table, udp: bool) -> Result<Option<gatewright::Place>, String> {
         let number = self.port.ok_or("no port is named")?;
         if let Some(service) = &self.service {
             let (namespace, name) = service.split_once('/').ok_or_else(|| format!("`{service}` is not namespace/name"))?;
@@ -117,8 +117,16 @@ fn get() -> String {
 }
 
 /// The middle of the nth of equal pieces: nothing is rounded at their edges.
-pub(super) fn nth_pick(n: u64, of: u64) -> u64 {
+pub(crate) fn nth_pick(n: u64, of: u64) -> u64 {
     u64::try_from((u128::from(2 * n + 1) << 63) / u128::from(of)).unwrap_or(u64::MAX)
+}
+
+fn kind(decision: &Decision<'_>) -> DecisionKind {
+    match decision {
+        Decision::Redirect(_) => DecisionKind::Redirect,
+        Decision::Respond(_) => DecisionKind::Respond,
+        _ => DecisionKind::Forward,
+    }
 }
 
 /// How many of some picks go where.
@@ -261,7 +269,11 @@ impl Asked {
             shares.check(&request, table, &mut differ);
             return Ok(differ.0);
         }
-        self.compare(&table.decide(&request, Pick(self.pick)), &headers, table, &mut differ)?;
+        let decision = table.decide(&request, Pick(self.pick));
+        self.compare(&decision, &headers, table, &mut differ)?;
+        let owned = table.decide_owned(&request, Pick(self.pick));
+        differ.equal("the owned decision", table.report(&owned.decision()), table.report(&decision));
+        differ.equal("its kind", owned.kind(), kind(&decision));
         Ok(differ.0)
     }
 
@@ -293,6 +305,13 @@ impl Asked {
         Ok(())
     }
 
+    /// The backend's response, before it is edited: with the fields that must go.
+    pub(crate) fn given_response(&self) -> Result<HeaderMap, String> {
+        let removed = self.expect.forward.iter().flat_map(|wanted| &wanted.response_removed);
+        let from_backend = removed.map(|name| (name.clone(), "of the backend".to_owned()));
+        fields(&self.response.iter().cloned().chain(from_backend).collect::<Vec<_>>())
+    }
+
     /// Method and fields as the client sends them.
     fn parts(&self, headers: &HeaderMap) -> Result<http::request::Parts, String> {
         let request = http::Request::builder().method(self.method.as_str()).body(()).map_err(|error| error.to_string())?;
@@ -308,7 +327,7 @@ impl Asked {
         table.decide(&request, Pick(self.pick)).matched().map(|matched| matched.rule)
     }
 
-    pub(super) fn request<'a>(&'a self, place: &'a Place, table: &Table, headers: &'a HeaderMap) -> Result<Option<Request<'a>>, String> {
+    pub(crate) fn request<'a>(&'a self, place: &'a Place, table: &Table, headers: &'a HeaderMap) -> Result<Option<Request<'a>>, String> {
         let authority = match (self.no_authority.as_deref(), self.authority.as_ref().or(place.authority.as_ref())) {
             (None, Some(authority)) => Authority::Given(authority.as_bytes()),
             (None, None) => return Err("the request has no authority".to_owned()),
@@ -329,7 +348,7 @@ impl Asked {
     }
 
     /// What it says itself about where it arrives.
-    pub(super) fn own_place(&self) -> Place {
+    pub(crate) fn own_place(&self) -> Place {
         Place {
             gateway: self.gateway.clone(),
             port: self.port,
@@ -415,8 +434,7 @@ impl WantedForward {
         self.set.iter().for_each(|(name, value)| differ.field("the request's", &parts.headers, name, Some(value)));
         self.removed.iter().for_each(|name| differ.field("the request's", &parts.headers, name, None));
 
-        let from_backend = self.response_removed.iter().map(|name| (name.clone(), "of the backend".to_owned()));
-        let mut edited = fields(&asked.response.iter().cloned().chain(from_backend).collect::<Vec<_>>())?;
+        let mut edited = asked.given_response()?;
         apply::response_headers(&got.response, &mut edited);
         response(&mut edited, &self.response_set, &self.response_removed, differ);
 

@@ -34,6 +34,11 @@ impl HeaderModifier {
     pub fn remove(&self) -> &[HeaderName] {
         &self.remove
     }
+
+    /// Whether no field is named.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
+    }
 }
 
 /// A valid path modifier.

@@ -1,6 +1,7 @@
 //! Stage 3, **what is fast**: the compiled, immutable table.
 
 mod backend;
+mod choose;
 mod chunked;
 pub(crate) mod hash;
 pub(crate) mod host_map;
@@ -14,6 +15,7 @@ pub(crate) mod rule;
 pub(crate) mod slots;
 
 pub use backend::{Backend, BackendProtocol, BackendTls, Endpoint, Endpoints, SubjectAltName, Trust};
+pub use choose::NoPort;
 pub use ids::{BackendId, FrontendId, GatewayId, ListenerId, MatchId, PortId, RouteId, RuleId};
 pub(crate) use info::{Inner, Parents, PartOf, Route, Rule, ServedRoutes, Site};
 pub use info::{MatchInfo, RouteInfo, RouteKind, RuleInfo, Table};

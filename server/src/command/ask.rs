@@ -3,7 +3,7 @@
 use gatewright::connection::{ConnectionExplanation, ConnectionReport};
 use gatewright::explain::Explanation;
 use gatewright::report::DecisionReport;
-use gatewright::table::{GatewayInfo, ListenerId, PortProtocol};
+use gatewright::table::{ListenerId, PortProtocol};
 use gatewright::{Arrival, Authority, Pick, Place, Request, Table};
 use serde::{Deserialize, Serialize};
 
@@ -168,43 +168,26 @@ impl Question {
         at_gateway(table, self).map(Some)
     }
 
-    /// Whether a port of this protocol may be meant.
-    fn fits(&self, protocol: PortProtocol) -> bool {
+    /// What the port speaks that is meant.
+    fn protocol(&self) -> PortProtocol {
         match (self.connection, self.scheme.as_deref()) {
-            (Some(Transport::Udp), _) => protocol == PortProtocol::Udp,
-            (Some(Transport::Tls), _) | (None, Some("https")) => protocol == PortProtocol::Tls,
-            (Some(Transport::Tcp), _) => protocol == PortProtocol::Tcp,
-            (None, _) => protocol == PortProtocol::Http,
+            (Some(Transport::Udp), _) => PortProtocol::Udp,
+            (Some(Transport::Tls), _) | (None, Some("https")) => PortProtocol::Tls,
+            (Some(Transport::Tcp), _) => PortProtocol::Tcp,
+            (None, _) => PortProtocol::Http,
         }
     }
 }
 
-/// The port of a Gateway by name or by what is obvious.
+/// The port of a Gateway, or a listener of it, by name or by what is obvious.
 fn at_gateway(table: &Table, question: &Question) -> Result<(Place, Option<ListenerId>), String> {
-    let names = || table.gateways().iter().map(|g| format!("{}/{}", g.object.namespace, g.object.name)).collect::<Vec<_>>().join(", ");
-    let gateway: &GatewayInfo = match (question.gateway.as_deref(), table.gateways()) {
-        (Some(name), _) => {
-            let found = name.split_once('/').and_then(|(namespace, name)| table.find_gateway(namespace, name));
-            found.ok_or_else(|| format!("no accepted Gateway `{name}`, there are: {}", names()))?
-        }
-        (None, [one]) => one,
-        (None, []) => return Err("the manifests have no accepted Gateway".to_owned()),
-        (None, _) => return Err(format!("several Gateways, choose one of: {}", names())),
-    };
-    let udp = question.connection == Some(Transport::Udp);
-    let all = gateway.ports.iter().filter_map(|id| table.port(*id));
-    let ports: Vec<_> = all.filter(|port| (port.protocol == PortProtocol::Udp) == udp).collect();
+    let gateway = table.choose_gateway(question.gateway.as_deref()).map_err(|error| error.to_string())?;
     if let Some(name) = &question.listener {
         let found = table.find_listener(gateway.id, name).ok_or_else(|| format!("no accepted listener `{name}`"))?;
         return Ok((Place::Port(found.port), Some(found.id)));
     }
-    let found = match (question.port, ports.as_slice()) {
-        (Some(number), _) => ports.iter().find(|p| p.number == number),
-        (None, [one]) => Some(one),
-        (None, _) => ports.iter().find(|p| question.fits(p.protocol)),
-    };
-    let known = || ports.iter().map(|p| p.number.to_string()).collect::<Vec<_>>().join(", ");
-    found.map(|port| (Place::Port(port.id), None)).ok_or_else(|| format!("no such port, the Gateway has: {}", known()))
+    let port = table.choose_port(question.gateway.as_deref(), question.port, question.protocol());
+    port.map(|port| (Place::Port(port.id), None)).map_err(|error| error.to_string())
 }
 
 /// The Service that a client of a namespace means by a host: `name`, `name.namespace`, or the whole DNS name.
