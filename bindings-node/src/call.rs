@@ -103,7 +103,8 @@ fn at_place(operation: &str, handle: u32, input: &[u8]) -> Result<Value, Failure
             let keys = question.keys()?;
             let (Some(keys), Some(told)) = (keys, &question.sessions) else { return Err(wrong("a decision without session keys")) };
             let sessions = Sessions { keys: &keys, now: told.now };
-            question.decided(&spot, |decision| carry::session(spot.table(), decision, question.endpoint.as_deref(), &sessions).map_err(wrong))
+            question
+                .decided(&spot, |decision| carry::session(spot.table(), decision, question.endpoint.as_deref(), &sessions).map_err(wrong))
         }
         _ => Err(wrong("there is no such operation")),
     }
@@ -162,9 +163,8 @@ impl Question {
         let Some(told) = &self.sessions else { return Ok(None) };
         let mut keys = Vec::new();
         for (id, secret) in &told.keys {
-            let octets: Option<Vec<u8>> = (0..secret.len() / 2)
-                .map(|n| secret.get(2 * n..2 * n + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-                .collect();
+            let octets: Option<Vec<u8>> =
+                (0..secret.len() / 2).map(|n| secret.get(2 * n..2 * n + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect();
             let secret: Option<[u8; 32]> = octets.and_then(|octets| octets.try_into().ok());
             keys.push(SessionKey::new(*id, &secret.ok_or_else(|| wrong("a session key has 32 octets"))?));
         }

@@ -53,7 +53,9 @@ pub(crate) fn session(table: &Table, decision: &Decision<'_>, endpoint: Option<&
     };
     let found = match endpoint {
         None => None,
-        Some(text) => Some(known.iter().find(|known| known.to_string() == text).ok_or_else(|| format!("the backend has no endpoint `{text}`"))?),
+        Some(text) => {
+            Some(known.iter().find(|known| known.to_string() == text).ok_or_else(|| format!("the backend has no endpoint `{text}`"))?)
+        }
     };
     let field = table.session_field(forward, found, sessions);
     Ok(json!(field.map(|(name, value)| [name.as_str().to_owned(), latin::text(value.as_bytes())])))
@@ -71,7 +73,8 @@ fn edits<'d, 'a>(decision: &'d Decision<'a>) -> Result<&'d ResponseEdits<'a>, St
 fn map(fields: &Fields) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
-        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{}` is no name of a header field", name.escape_debug()))?;
+        let parsed =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{}` is no name of a header field", name.escape_debug()))?;
         let value = latin::octets(value).and_then(|octets| HeaderValue::from_bytes(&octets).ok());
         headers.append(parsed, value.ok_or_else(|| format!("the value of header field `{name}` has octets that no value may have"))?);
     }

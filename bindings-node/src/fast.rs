@@ -18,8 +18,6 @@ pub(crate) mod kind {
     pub(crate) const RESPOND: i32 = 2;
     /// Lengths that do not fit, a line feed in a field, or a name without end.
     pub(crate) const MALFORMED: i32 = -1;
-    /// A code unit above 0xFF.
-    pub(crate) const NOT_OCTETS: i32 = -2;
     /// No place of this number, or none for the scheme of the target.
     pub(crate) const NOWHERE: i32 = -3;
 }
@@ -40,7 +38,8 @@ mod flag {
 #[inline]
 pub(crate) fn decide(place: u32, octets: &[u8], lengths: Lengths, pick: Pick, numbers: &mut Numbers) -> i32 {
     let Some(head) = Head::parse(octets, lengths) else { return kind::MALFORMED };
-    let decided = place::with(place, |spot| spot.ask(&head, |table, request| describe(&table.decide(&request, pick), head.target, numbers)).ok());
+    let decided =
+        place::with(place, |spot| spot.ask(&head, |table, request| describe(&table.decide(&request, pick), head.target, numbers)).ok());
     decided.flatten().unwrap_or(kind::NOWHERE)
 }
 
@@ -107,4 +106,68 @@ fn reason_number(reason: Reason, grpc: bool) -> u32 {
         });
         u32::try_from(at).unwrap_or(NONE)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place::{Looked, Where};
+    use crate::tables::{self, Held};
+
+    const MANIFESTS: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: g}
+spec: {gatewayClassName: c, listeners: [{name: h, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r}
+spec:
+  parentRefs: [{name: g}]
+  rules:
+  - {matches: [{path: {value: /plain}}], backendRefs: [{name: b, port: 80}]}
+  - {matches: [{path: {value: /slow}}], timeouts: {request: 1s}, backendRefs: [{name: b, port: 80}]}
+  - {matches: [{path: {value: /old}}], filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example}}]}
+";
+
+    #[test]
+    fn numbers() {
+        let loaded = gatewright::load::load_text("t", MANIFESTS);
+        let mut options = gatewright::Options::default();
+        options.missing_services = gatewright::MissingServices::Assume;
+        let compiled = gatewright::compile(&loaded.resources, &options);
+        let table = tables::add(Held { table: compiled.table, status: compiled.status, diagnostics: compiled.diagnostics });
+        let Looked::At(at) = place::find(table, place::held(table).unwrap(), &Where::default()) else { panic!("no place") };
+        let mut numbers = [0; 6];
+        let mut ask = |target: &str, host: &str| {
+            let octets = format!("GET{target}host:{host}\n");
+            let lengths = Lengths([3, 0, 0, u32::try_from(target.len()).unwrap(), 1]);
+            (decide(at, octets.as_bytes(), lengths, pick(0.5), &mut numbers), numbers)
+        };
+        let (kind, [_, backend, _, reason, path, flags]) = ask("/plain/a?b", "a.example");
+        assert_eq!((kind, reason, path, flags), (kind::FORWARD, NONE, 8, flag::TARGET_AS_SENT | flag::PLAIN));
+        assert_ne!(backend, NONE);
+        // Another spelling is not forwarded as it came.
+        assert_eq!(ask("/plain/%61", "a.example").1[5], flag::PLAIN);
+        assert_eq!(ask("http://a.example/plain", "b.example").1[5], flag::PLAIN);
+        assert_eq!(ask("/slow", "a.example").1[5], flag::TARGET_AS_SENT);
+        assert_eq!(ask("/old", "a.example").0, kind::REDIRECT);
+        let (kind, [match_, _, parent, reason, ..]) = ask("/none", "a.example");
+        assert_eq!((kind, match_, parent), (kind::RESPOND, NONE, NONE));
+        assert_ne!(reason, ask("/plain", "a b").1[3]);
+        // This Gateway has one port, and it has no TLS.
+        assert_eq!(ask("https://a.example/plain", "a.example").0, kind::RESPOND);
+        assert_eq!(decide(at + 1, b"GET/", Lengths([3, 0, 0, 1, 0]), pick(0.0), &mut [0; 6]), kind::NOWHERE);
+        assert_eq!(decide(at, b"GET/", Lengths([3, 0, 0, 2, 0]), pick(0.0), &mut [0; 6]), kind::MALFORMED);
+    }
+
+    /// Whole numbers up to 2^53 and shares of the whole are the same pick in both forms.
+    #[test]
+    fn picks_as_fractions() {
+        assert_eq!(pick(0.0), Pick(0));
+        assert_eq!(pick(7.0 / 18_446_744_073_709_551_616.0), Pick(7));
+        assert_eq!(pick(0.75), Pick(3 << 62));
+        assert_eq!(pick(f64::NAN), Pick(0));
+    }
 }

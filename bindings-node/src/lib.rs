@@ -22,7 +22,8 @@ mod place;
 mod show;
 mod tables;
 
-#[cfg(not(target_family = "wasm"))]
+// Unit tests are a program of their own, which no process of Node.js loads.
+#[cfg(not(any(target_family = "wasm", test)))]
 mod native;
 #[cfg(target_family = "wasm")]
 mod wasm;

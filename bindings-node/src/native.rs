@@ -20,15 +20,18 @@ use crate::head::Lengths;
 /// Code units that are read without an allocation: more than most requests have.
 const SHORT: usize = 1024;
 
+/// Beside the kinds: a string has a code unit above 0xFF.
+const NOT_OCTETS: i32 = -2;
+
 /// Answers an operation; see `call`.
 #[napi(catch_unwind)]
-pub fn call(operation: String, handle: u32, input: Uint8Array) -> String {
+pub(crate) fn call(operation: String, handle: u32, input: Uint8Array) -> String {
     crate::call::call(&operation, handle, &input)
 }
 
 /// Adds `decide` and the array `numbers` that it writes into.
 #[napi(module_exports)]
-pub fn exports(exports: Object<'_>, env: Env) -> napi::Result<()> {
+pub(crate) fn exports(exports: Object<'_>, env: Env) -> napi::Result<()> {
     let raw = env.raw();
     let mut data = ptr::null_mut();
     let (mut buffer, mut array, mut kept, mut function) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
@@ -118,7 +121,7 @@ fn read(env: sys::napi_env, value: sys::napi_value, then: impl FnOnce(&[u8]) -> 
             all |= unit;
             *octet = unit as u8;
         }
-        return if all > 0xff { kind::NOT_OCTETS } else { then(octets.get(..length).unwrap_or_default()) };
+        return if all > 0xff { NOT_OCTETS } else { then(octets.get(..length).unwrap_or_default()) };
     }
     // SAFETY: without a buffer only the length is written.
     let status = unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut length) };
@@ -131,6 +134,6 @@ fn read(env: sys::napi_env, value: sys::napi_value, then: impl FnOnce(&[u8]) -> 
     let octets: Option<Vec<u8>> = units.iter().take(length).map(|unit| u8::try_from(*unit).ok()).collect();
     match octets {
         Some(octets) if status == sys::Status::napi_ok => then(&octets),
-        _ => kind::NOT_OCTETS,
+        _ => NOT_OCTETS,
     }
 }

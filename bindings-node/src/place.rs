@@ -22,6 +22,8 @@ pub(crate) struct Where {
     port: Option<u16>,
     /// Name of a listener that the Gateway itself has.
     listener: Option<String>,
+    /// `namespace/name` of the ListenerSet that has it instead.
+    listener_set: Option<String>,
     /// In a mesh: `namespace/name` of the Service, and the namespace of the client.
     service: Option<String>,
     client: Option<String>,
@@ -187,30 +189,22 @@ pub(crate) fn held(table: u32) -> Result<Arc<Held>, String> {
     tables::get(table).ok_or_else(|| "the table is closed".to_owned())
 }
 
-/// The port of a Gateway by name or by what is obvious.
+/// The port of a Gateway, or a listener of it, by name or by what is obvious.
 fn at_gateway(table: &Table, place: &Where, protocol: PortProtocol) -> Found {
-    let names = || table.gateways().iter().map(|g| format!("{}/{}", g.object.namespace, g.object.name)).collect::<Vec<_>>().join(", ");
-    let gateway = match (place.gateway.as_deref(), table.gateways()) {
-        (Some(name), _) => {
-            let found = name.split_once('/').and_then(|(namespace, name)| table.find_gateway(namespace, name));
-            found.ok_or_else(|| format!("no accepted Gateway `{name}`, there are: {}", names()))?
+    let named = match (&place.listener, &place.listener_set) {
+        (None, None) => {
+            let port = table.choose_port(place.gateway.as_deref(), place.port, protocol);
+            return port.map(|port| (Place::Port(port.id), None)).map_err(|error| error.to_string());
         }
-        (None, [one]) => one,
-        (None, []) => return Err("the manifests have no accepted Gateway".to_owned()),
-        (None, _) => return Err(format!("several Gateways, choose one of: {}", names())),
+        (None, Some(_)) => return Err("`listenerSet` needs `listener`".to_owned()),
+        (Some(name), Some(set)) => {
+            set.split_once('/').and_then(|(namespace, set)| table.find_set_listener(namespace, set, name)).ok_or((name, set.as_str()))
+        }
+        (Some(name), None) => {
+            let gateway = table.choose_gateway(place.gateway.as_deref()).map_err(|error| error.to_string())?;
+            table.find_listener(gateway.id, name).ok_or((name, "the Gateway"))
+        }
     };
-    if let Some(name) = &place.listener {
-        let found = table.find_listener(gateway.id, name).ok_or_else(|| format!("no accepted listener `{name}`"))?;
-        return Ok((Place::Port(found.port), Some(found.id)));
-    }
-    let udp = protocol == PortProtocol::Udp;
-    let all = gateway.ports.iter().filter_map(|id| table.port(*id));
-    let ports: Vec<_> = all.filter(|port| (port.protocol == PortProtocol::Udp) == udp).collect();
-    let found = match (place.port, ports.as_slice()) {
-        (Some(number), _) => ports.iter().find(|p| p.number == number),
-        (None, [one]) => Some(one),
-        (None, _) => ports.iter().find(|p| p.protocol == protocol),
-    };
-    let known = || ports.iter().map(|p| p.number.to_string()).collect::<Vec<_>>().join(", ");
-    found.map(|port| (Place::Port(port.id), None)).ok_or_else(|| format!("no such port, the Gateway has: {}", known()))
+    let found = named.map_err(|(name, owner)| format!("no accepted listener `{}` of {}", name.escape_debug(), owner.escape_debug()))?;
+    Ok((Place::Port(found.port), Some(found.id)))
 }

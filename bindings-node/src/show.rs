@@ -110,4 +110,3 @@ fn listener_of(table: &Table, id: ListenerId) -> Option<Value> {
     }
     Some(value)
 }
-
