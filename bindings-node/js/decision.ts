@@ -5,6 +5,7 @@
 import { ask } from "./engine.js";
 import { GatewrightError } from "./errors.js";
 import { pairsOf } from "./fields.js";
+import type { Written } from "./request.js";
 import type { Place, Table } from "./table.js";
 import type {
   Backend, DecisionJson, Endpoint, ExternalAuth, HeaderEdit, HeadersInput, Matched, ObjectRef, Retry, Session, SessionKeys,
@@ -21,6 +22,7 @@ export interface Plan {
   readonly same: boolean;
   readonly next: Plan | undefined;
   details: Details | undefined;
+  chosen: Backend | undefined;
 }
 
 /** The answer of the operation `report`. */
@@ -56,12 +58,11 @@ interface Report extends Partial<Matched> {
 }
 
 /** What a decision is a function of. */
-export interface Asked {
+export interface Asked extends Written {
   readonly table: Table;
   readonly place: Place;
-  readonly head: string;
-  readonly lengths: readonly number[];
-  readonly pick: string;
+  /** A fraction of 2^64, or the whole number as text where no double holds it. */
+  readonly pick: number | string;
   readonly sessions: SessionKeys | undefined;
 }
 
@@ -74,28 +75,18 @@ export interface Answer {
 }
 
 abstract class Decided {
-  readonly #table: Table;
-  readonly #place: Place;
-  readonly #head: string;
-  readonly #lengths: number;
-  readonly #pick: number;
+  readonly #asked: Asked;
   readonly #plan: Plan;
   readonly #flags: number;
   readonly #path: number;
-  /** What does not fit into the numbers: long requests, odd picks, sessions. */
-  readonly #asked: Asked | undefined;
   #details: Details | undefined;
 
-  constructor(table: Table, place: Place, head: string, lengths: number, pick: number, plan: Plan, flags: number, path: number, asked: Asked | undefined) {
-    this.#table = table;
-    this.#place = place;
-    this.#head = head;
-    this.#lengths = lengths;
-    this.#pick = pick;
+  /** @internal */
+  constructor(asked: Asked, plan: Plan, flags: number, path: number) {
+    this.#asked = asked;
     this.#plan = plan;
     this.#flags = flags;
     this.#path = path;
-    this.#asked = asked;
     this.#details = undefined;
   }
 
@@ -155,27 +146,29 @@ abstract class Decided {
     return this.#plan.same ? this.common() : this.own();
   }
 
-  /** @internal The target as it came, if it is the one to forward: the octets of its path, and all of it. */
+  /** @internal The target as it came, if it is the one to forward. */
   protected asSent(): string | undefined {
-    if ((this.#flags & AS_SENT) === 0) return undefined;
-    const asked = this.#asked?.lengths ?? unpack(this.#lengths);
-    const start = asked[0]! + Math.max(asked[1]! - 1, 0) + Math.max(asked[2]! - 1, 0);
-    return this.#head.slice(start, start + asked[3]!);
+    return (this.#flags & AS_SENT) === 0 ? undefined : this.#asked.target;
   }
 
-  /** @internal */
+  /** @internal Octets of the path in it. */
   protected get pathLength(): number {
     return this.#path;
   }
 
+  /** @internal The backend: one object for each. */
+  protected chosen(): Backend {
+    return this.#asked.table.backendOf(this.common());
+  }
+
   /** @internal */
-  protected get table(): Table {
-    return this.#table;
+  protected get plan(): Plan {
+    return this.#plan;
   }
 
   /** @internal */
   protected get sessions(): SessionKeys | undefined {
-    return this.#asked?.sessions;
+    return this.#asked.sessions;
   }
 
   #ask(): Details {
@@ -184,14 +177,7 @@ abstract class Decided {
 
   /** @internal Asks the table about the same request again. */
   protected put<T>(operation: string, more: object): T {
-    const asked = this.#asked;
-    return askAgain(operation, this.#table, this.#place, {
-      head: this.#head,
-      lengths: asked?.lengths ?? unpack(this.#lengths),
-      pick: asked?.pick ?? pickText(this.#pick),
-      sessions: asked?.sessions && writtenKeys(asked.sessions),
-      ...more,
-    });
+    return askAgain(operation, this.#asked, more);
   }
 }
 
@@ -205,7 +191,7 @@ export class Forward extends Decided {
   /** Index in `matches`. */
   get match(): number { return this.common().report.match!; }
   /** The backend; the same object for every decision of the table that chooses it. */
-  get backend(): Backend { return this.table.backendOf(this.common()); }
+  get backend(): Backend { return (this.plan.chosen ??= this.chosen()); }
   /** Number of the backend in `table.backends()`. */
   get backendId(): number { return this.common().backend!; }
   /** Path and query: the only ones that may be forwarded. */
@@ -330,35 +316,20 @@ export const classes = [Forward, Redirect, Respond] as const;
 
 const none: readonly never[] = Object.freeze([]);
 const TWO_64 = 18446744073709551616;
-const BITS = [8, 10, 10, 16, 8] as const;
-
-/** The lengths of the pieces in one number; `NaN` when one does not fit. */
-export function pack(method: number, authority: number, sni: number, target: number, count: number): number {
-  if (method > 255 || authority > 1023 || sni > 1023 || target > 65535 || count > 255) return NaN;
-  return method + authority * 256 + sni * 262144 + target * 268435456 + count * 17592186044416;
-}
-
-function unpack(packed: number): number[] {
-  let rest = packed;
-  return BITS.map((bits) => {
-    const piece = rest % 2 ** bits;
-    rest = Math.floor(rest / 2 ** bits);
-    return piece;
-  });
-}
-
 /** A pick as a fraction of 2^64, as text. */
 export function pickText(fraction: number): string {
   return BigInt(Math.floor(fraction * TWO_64)).toString();
 }
 
-/** Asks about a request at a place. */
-export function askAgain<T>(operation: string, table: Table, place: Place, question: object): T {
-  return ask(operation, table.numberOf(place), question);
+/** Asks the table about a request. */
+export function askAgain<T>(operation: string, asked: Asked, more: object): T {
+  const { bits, target, host = "", lines, table, place, pick, sessions } = asked;
+  const text = typeof pick === "string" ? pick : pickText(pick);
+  return ask(operation, table.numberOf(place), { bits, target, host, lines, pick: text, sessions: sessions && writtenKeys(sessions), ...more });
 }
 
 /** Session keys as the engine reads them; the time is part of what a decision is a function of. */
-export function writtenKeys(sessions: SessionKeys): object {
+function writtenKeys(sessions: SessionKeys): object {
   const hex = (octets: Uint8Array) => Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("");
   return { keys: sessions.keys.map(({ id, secret }) => [id, hex(secret)]), now: sessions.now };
 }

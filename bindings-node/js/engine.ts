@@ -2,15 +2,20 @@
  * The two doors of the compiled crate, as one: Node-API or WebAssembly. An entry of the package chooses one before anything
  * else is done.
  */
+import { PlaceError } from "./errors.js";
+
 export interface Engine {
   readonly name: "native" | "wasm";
   /** Everything but the hot path: an operation, a table or place, and JSON on both sides. */
   call(operation: string, handle: number, input: Uint8Array): string;
-  /** The kind of the decision; what else there is stands in `numbers`. Negative when the request cannot be decided. */
-  decide(place: number, head: string, lengths: number, pick: number): number;
+  /** Decides one request. Gives the kind; what else there is stands in `numbers`. Negative when the request cannot be decided. */
+  decide(place: number, bits: number, target: string, host: string | undefined, lines: string, pick: number): number;
   /** Of the last decision: match, backend, parent, reason, octets of the path, flags. */
   readonly numbers: Uint32Array;
 }
+
+/** Code units of a request that `decide` takes; longer ones go as JSON. */
+export const ROOM = 8190;
 
 /** The engine of this thread. */
 export let engine: Engine;
@@ -34,8 +39,6 @@ interface Failure {
   readonly error: string;
   readonly kind: "place" | "type";
 }
-
-import { PlaceError } from "./errors.js";
 
 function failed({ error, kind }: Failure): Error {
   return kind === "place" ? new PlaceError(error) : new TypeError(error);

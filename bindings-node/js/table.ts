@@ -1,8 +1,9 @@
-import { Forward, PassThrough, Redirect, Respond, askAgain, deepFreeze, pack, pickText, writtenKeys } from "./decision.js";
+import { Forward, PassThrough, Redirect, Respond, askAgain, deepFreeze, pickText } from "./decision.js";
 import type { Asked, Decision, Details, Plan } from "./decision.js";
-import { ask, engine } from "./engine.js";
+import { ROOM, ask, engine } from "./engine.js";
 import { GatewrightError, PlaceError } from "./errors.js";
-import { Names, lines, readFields } from "./fields.js";
+import { Names } from "./fields.js";
+import { writtenOf } from "./request.js";
 import type {
   Backend, BackendInfo, ConnectionDecision, ConnectionExplanation, ConnectionOptions, DecideOptions, Diagnostic, Explanation, Gateway,
   Listener, ObjectCondition, ObjectRef, PlaceOptions, RequestInput, RoutingRow, Status,
@@ -90,43 +91,31 @@ export class Table {
   decide(request: Request | RequestInput, options?: DecideOptions): Decision;
   decide(request: Request | RequestInput, options: DecideOptions = empty): Decision | PassThrough {
     const input = request as RequestInput;
-    const method = input.method;
-    let url = input.url;
-    if (typeof method !== "string" || typeof url !== "string") throw new TypeError("a request has `method` and `url` as text, and `headers`");
-    const headers = input.headers;
-    if (isWebRequest(request)) url = withoutFragment(url);
-    readFields(headers, this.#names);
-    const authority = options.authority ?? input.authority;
-    const sni = options.sni ?? input.sni;
-    let head = method;
-    if (authority !== undefined) head += text(authority, "authority");
-    if (sni !== undefined) head += text(sni, "sni");
-    head += url + lines.text;
-    const count = lines.count;
-    const authorityLength = authority === undefined ? 0 : authority.length + 1;
-    const sniLength = sni === undefined ? 0 : sni.length + 1;
-    const lengths = pack(method.length, authorityLength, sniLength, url.length, count);
+    const { bits, target, host, lines } = writtenOf(request, options, this.#names);
     const place = this.#placeOf(options, input.scheme, input.httpVersion);
-    const pick = options.pick === undefined ? Math.random() : fractionOf(options.pick);
     if (place.number < 0 && !this.#find(place)) return passThrough;
-    if (lengths !== lengths || pick !== pick || options.sessions !== undefined) {
-      return this.#decideLong(place, head, [method.length, authorityLength, sniLength, url.length, count], options);
-    }
-    const kind = engine.decide(place.number, head, lengths, pick);
-    if (kind < 0) throw this.#refused(kind, place, head);
+    const pick = options.pick === undefined ? Math.random() : fractionOf(options.pick);
+    const asked: Asked = { bits, target, host, lines, table: this, place, pick, sessions: undefined };
+    const length = target.length + lines.length + (host === undefined ? 0 : host.length);
+    if (length > ROOM || pick !== pick || options.sessions !== undefined) return decideLong(asked, options);
+    const kind = engine.decide(place.number, bits, target, host, lines, pick);
+    if (kind < 0) throw this.#refused(kind, asked);
     const numbers = engine.numbers;
     const flags = numbers[5]!;
     const plan = this.#plan(kind, numbers[0]!, numbers[1]!, numbers[2]!, numbers[3]!, (flags & PLAIN) !== 0);
-    if (kind === 0) return new Forward(this, place, head, lengths, pick, plan, flags, numbers[4]!, undefined);
-    if (kind === 1) return new Redirect(this, place, head, lengths, pick, plan, flags, 0, undefined);
-    return new Respond(this, place, head, lengths, pick, plan, flags, 0, undefined);
+    if (kind === 0) return new Forward(asked, plan, flags, numbers[4]!);
+    if (kind === 1) return new Redirect(asked, plan, 0, 0);
+    return new Respond(asked, plan, 0, 0);
   }
 
   /** Explains the decision for a request: what won and why, and what every other candidate failed on. Takes what `decide` does. */
   explain(request: Request | RequestInput, options: DecideOptions = empty): Explanation & { readonly text: string } {
-    const { place, question } = this.#whole(request, options);
+    const input = request as RequestInput;
+    const written = writtenOf(request, options);
+    const place = this.#placeOf(options, input.scheme, input.httpVersion);
     if (place.number < 0 && !this.#find(place)) throw new PlaceError(passThrough.message);
-    const { explanation, text } = askAgain<{ explanation: Explanation; text: string }>("explain", this, place, question);
+    const asked: Asked = { ...written, table: this, place, pick: pickOf(options.pick), sessions: undefined };
+    const { explanation, text } = askAgain<{ explanation: Explanation; text: string }>("explain", asked, {});
     return deepFreeze({ ...explanation, text });
   }
 
@@ -266,37 +255,7 @@ export class Table {
     for (let plan = first; plan !== undefined; plan = plan.next) {
       if (plan.backend === backend && plan.parent === parent && plan.reason === reason && plan.kind === kind && plan.same === same) return plan;
     }
-    return (plans[at] = { kind, match, backend, parent, reason, same, next: first, details: undefined });
-  }
-
-  /** What does not fit into numbers. */
-  #decideLong(place: Place, head: string, lengths: number[], options: DecideOptions): Decision {
-    const { sessions } = options;
-    const asked: Asked = {
-      table: this, place, head, lengths,
-      pick: options.pick === undefined ? pickText(Math.random()) : BigInt(options.pick).toString(),
-      sessions: sessions && { keys: sessions.keys, now: sessions.now ?? Math.floor(Date.now() / 1000) },
-    };
-    const question = { head, lengths, pick: asked.pick, sessions: asked.sessions && writtenKeys(asked.sessions) };
-    const details = deepFreeze(askAgain<Details>("report", this, place, question));
-    const plan: Plan = { kind: 0, match: NONE, backend: NONE, parent: NONE, reason: NONE, same: true, next: undefined, details };
-    const Class = { forward: Forward, redirect: Redirect, respond: Respond }[details.report.decision as "forward"];
-    return new Class(this, place, head, 0, 0, plan, 0, 0, asked);
-  }
-
-  /** The request with all of its header fields, for what looks at more than a decision does. */
-  #whole(request: Request | RequestInput, options: DecideOptions): { place: Place; question: object } {
-    const input = request as RequestInput;
-    if (typeof input.method !== "string" || typeof input.url !== "string") throw new TypeError("a request has `method` and `url` as text, and `headers`");
-    const url = isWebRequest(request) ? withoutFragment(input.url) : input.url;
-    readFields(input.headers, everything);
-    const authority = options.authority ?? input.authority;
-    const sni = options.sni ?? input.sni;
-    const head = input.method + (authority ?? "") + (sni ?? "") + url + lines.text;
-    const optional = (piece: string | undefined) => (piece === undefined ? 0 : piece.length + 1);
-    const lengths = [input.method.length, optional(authority), optional(sni), url.length, lines.count];
-    const pick = options.pick === undefined ? pickText(Math.random()) : BigInt(options.pick).toString();
-    return { place: this.#placeOf(options, input.scheme, input.httpVersion), question: { head, lengths, pick } };
+    return (plans[at] = { kind, match, backend, parent, reason, same, next: first, details: undefined, chosen: undefined });
   }
 
   #connection(options: ConnectionOptions, explain: boolean): unknown {
@@ -304,15 +263,15 @@ export class Table {
     const { sni, pick, transport = sni === undefined ? "tcp" : "tls", ...rest } = options;
     const found = ask<{ place?: number }>("place", this.#id, { ...whereOf(rest, undefined, undefined), transport });
     if (found.place === undefined) return passThrough.toJSON();
-    const text = pick === undefined ? pickText(Math.random()) : (fractionOf(pick), BigInt(pick).toString());
-    return deepFreeze(ask("connection", found.place, { sni, pick: text, explain }));
+    return deepFreeze(ask("connection", found.place, { sni, pick: pickOf(pick), explain }));
   }
 
-  #refused(kind: number, place: Place, head: string): Error {
+  #refused(kind: number, asked: Asked): Error {
     this.#check();
     if (kind === -3) {
       // The sentence says what there is instead.
-      const where = { ...place.where, scheme: place.where.scheme ?? (/^https:/i.test(head) ? "https" : "http") };
+      const { where: own } = asked.place;
+      const where = { ...own, scheme: own.scheme ?? (/^https:/i.test(asked.target) ? "https" : "http") };
       try {
         ask("place", this.#id, where);
       } catch (error) {
@@ -320,12 +279,37 @@ export class Table {
       }
       return new PlaceError("the Gateway has no port for the scheme of this request");
     }
-    for (const unit of head) if (unit > "\xff") return new TypeError(`\`${unit}\` (code unit above 0xFF) is no octet: text of requests is ISO 8859-1, as Node.js has it`);
-    return new TypeError("the value of a header field has a line feed");
+    return kind === -2 ? notOctets(asked)! : new TypeError("the value of a header field has a line feed");
   }
 }
 
-const everything = new Names(undefined);
+function notOctets({ target, host = "", lines }: Asked): TypeError | undefined {
+  const odd = /[^\0-\xff]/u.exec(target) ?? /[^\0-\xff]/u.exec(host) ?? /[^\0-\xff]/u.exec(lines);
+  return odd ? new TypeError(`${JSON.stringify(odd[0])} is no octet: text of requests is ISO 8859-1 (code units up to 0xFF), as Node.js has it`) : undefined;
+}
+
+/** What the hot path has no room for: long requests, picks beyond 2^53, sessions. */
+function decideLong(asked: Asked, options: DecideOptions): Decision {
+  const { sessions } = options;
+  const odd = notOctets(asked);
+  if (odd !== undefined) throw odd;
+  const whole: Asked = {
+    ...asked,
+    pick: options.pick === undefined ? asked.pick : pickOf(options.pick),
+    sessions: sessions && { keys: sessions.keys, now: sessions.now ?? Math.floor(Date.now() / 1000) },
+  };
+  const details = deepFreeze(askAgain<Details>("report", whole, {}));
+  const plan: Plan = { kind: 0, match: NONE, backend: NONE, parent: NONE, reason: NONE, same: true, next: undefined, details, chosen: undefined };
+  const Class = { forward: Forward, redirect: Redirect, respond: Respond }[details.report.decision];
+  return new Class(whole, plan, 0, 0);
+}
+
+/** A pick as text; absent is random. */
+function pickOf(pick: bigint | number | undefined): string {
+  if (pick === undefined) return pickText(Math.random());
+  fractionOf(pick);
+  return BigInt(pick).toString();
+}
 
 function whereOf(options: PlaceOptions, scheme: string | undefined, httpVersion: string | undefined): Where {
   const { gateway, port, listener, listenerSet, service, client } = options;
@@ -339,21 +323,6 @@ function fractionOf(pick: bigint | number): number {
     return typeof pick === "number" || BigInt(Number(pick)) === pick ? fraction : NaN;
   }
   throw new TypeError("a pick is a whole number from 0 to 2^64-1");
-}
-
-function text(value: unknown, name: string): string {
-  if (typeof value !== "string") throw new TypeError(`\`${name}\` is a text`);
-  return value;
-}
-
-function isWebRequest(request: Request | RequestInput): request is Request {
-  return typeof (request as Partial<Request>).arrayBuffer === "function";
-}
-
-/** What stands behind `#` is never sent; a web `Request` has it all the same. */
-function withoutFragment(url: string): string {
-  const at = url.indexOf("#");
-  return at < 0 ? url : url.slice(0, at);
 }
 
 function processId(): number {

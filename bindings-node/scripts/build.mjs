@@ -12,7 +12,7 @@ import { build } from "esbuild";
 const here = join(dirname(fileURLToPath(import.meta.url)), "..");
 const root = join(here, "..");
 const { values } = parseArgs({ options: { "skip-rust": { type: "boolean" }, profile: { type: "string", default: "dist" }, platform: { type: "string" }, library: { type: "string" } } });
-const source = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
+const [source, platforms] = ["package", "platforms"].map((name) => JSON.parse(readFileSync(join(here, `npm/${name}.json`), "utf8")));
 const WASM = "wasm32-unknown-unknown";
 const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 const main = join(here, "dist/gatewright");
@@ -60,7 +60,7 @@ function types() {
 }
 
 function packages() {
-  const { private: _, devDependencies: __, platforms, "//platforms": ___, ...published } = source;
+  const published = { ...source };
   const shared = { version: source.version, license: source.license, repository: source.repository, engines: source.engines };
   published.files = ["*.js", "*.cjs", "*.d.ts", "*.d.cts", "*.wasm", "LICENSE-*"];
   published.optionalDependencies = Object.fromEntries(Object.keys(platforms).map((name) => [`gatewright-${name}`, source.version]));

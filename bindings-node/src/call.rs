@@ -6,7 +6,7 @@ use gatewright::{Arrival, Pick};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::head::{Head, Lengths};
+use crate::head::{Head, Written};
 use crate::place::{self, Looked, Spot, Where};
 use crate::{carry, latin, load, show, tables};
 
@@ -118,9 +118,11 @@ fn read<'i, T: Deserialize<'i>>(input: &'i [u8]) -> Result<T, Failure> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Question {
-    /// The octets of [`Head`], each as the character of its number.
-    head: String,
-    lengths: Option<[u32; 5]>,
+    /// [`Written`], each octet as the character of its number.
+    bits: u32,
+    target: String,
+    host: String,
+    lines: String,
     /// Decimal, since it does not fit into a number of JSON.
     pick: String,
     sessions: Option<ToldSessions>,
@@ -131,7 +133,7 @@ struct Question {
     endpoint: Option<String>,
     sni: Option<String>,
     #[serde(skip)]
-    octets: std::cell::OnceCell<Vec<u8>>,
+    octets: std::cell::OnceCell<[Vec<u8>; 3]>,
 }
 
 /// The keys of sessions, and the time.
@@ -145,14 +147,15 @@ struct ToldSessions {
 
 impl Question {
     fn head(&self) -> Result<Head<'_>, Failure> {
-        let octets = match self.octets.get() {
-            Some(octets) => octets,
+        let octets = |text: &str| latin::octets(text).ok_or_else(|| wrong("a code unit above 0xFF is no octet"));
+        let [target, host, lines] = match self.octets.get() {
+            Some(read) => read,
             None => {
-                let octets = latin::octets(&self.head).ok_or_else(|| wrong("a code unit above 0xFF is no octet"))?;
-                self.octets.get_or_init(|| octets)
+                let read = [octets(&self.target)?, octets(&self.host)?, octets(&self.lines)?];
+                self.octets.get_or_init(|| read)
             }
         };
-        Head::parse(octets, Lengths(self.lengths.unwrap_or_default())).ok_or_else(|| wrong("a header field has a line feed"))
+        Head::parse(Written { bits: self.bits, target, host, lines }).ok_or_else(|| wrong("the value of a header field has a line feed"))
     }
 
     fn pick(&self) -> Result<Pick, Failure> {

@@ -5,10 +5,10 @@ use gatewright::decision::{Decision, Parent, Reason};
 
 use std::cell::RefCell;
 
-use crate::head::{Head, Lengths};
+use crate::head::{Head, Written};
 use crate::place;
 
-/// What a decision is, in numbers: the kind, and beside it what JavaScript finds in an array that it shares.
+/// What a decision is, in numbers: match, backend, parent, reason, octets of the path in the target, flags.
 pub(crate) type Numbers = [u32; 6];
 
 /// Kinds, and what a request could not be decided for.
@@ -16,7 +16,7 @@ pub(crate) mod kind {
     pub(crate) const FORWARD: i32 = 0;
     pub(crate) const REDIRECT: i32 = 1;
     pub(crate) const RESPOND: i32 = 2;
-    /// Lengths that do not fit, a line feed in a field, or a name without end.
+    /// Not as many lines as is said: a line feed in a field.
     pub(crate) const MALFORMED: i32 = -1;
     /// No place of this number, or none for the scheme of the target.
     pub(crate) const NOWHERE: i32 = -3;
@@ -34,10 +34,10 @@ mod flag {
     pub(super) const PLAIN: u32 = 2;
 }
 
-/// Decides. The numbers are: match, backend, parent, reason, octets of the path in the target, flags.
+/// Decides one request.
 #[inline]
-pub(crate) fn decide(place: u32, octets: &[u8], lengths: Lengths, pick: Pick, numbers: &mut Numbers) -> i32 {
-    let Some(head) = Head::parse(octets, lengths) else { return kind::MALFORMED };
+pub(crate) fn decide(place: u32, written: Written<'_>, pick: Pick, numbers: &mut Numbers) -> i32 {
+    let Some(head) = Head::parse(written) else { return kind::MALFORMED };
     let decided =
         place::with(place, |spot| spot.ask(&head, |table, request| describe(&table.decide(&request, pick), head.target, numbers)).ok());
     decided.flatten().unwrap_or(kind::NOWHERE)
@@ -141,9 +141,8 @@ spec:
         let Looked::At(at) = place::find(table, place::held(table).unwrap(), &Where::default()) else { panic!("no place") };
         let mut numbers = [0; 6];
         let mut ask = |target: &str, host: &str| {
-            let octets = format!("GET{target}host:{host}\n");
-            let lengths = Lengths([3, 0, 0, u32::try_from(target.len()).unwrap(), 1]);
-            (decide(at, octets.as_bytes(), lengths, pick(0.5), &mut numbers), numbers)
+            let written = Written { bits: 8, target: target.as_bytes(), host: host.as_bytes(), lines: b"" };
+            (decide(at, written, pick(0.5), &mut numbers), numbers)
         };
         let (kind, [_, backend, _, reason, path, flags]) = ask("/plain/a?b", "a.example");
         assert_eq!((kind, reason, path, flags), (kind::FORWARD, NONE, 8, flag::TARGET_AS_SENT | flag::PLAIN));
@@ -158,8 +157,9 @@ spec:
         assert_ne!(reason, ask("/plain", "a b").1[3]);
         // This Gateway has one port, and it has no TLS.
         assert_eq!(ask("https://a.example/plain", "a.example").0, kind::RESPOND);
-        assert_eq!(decide(at + 1, b"GET/", Lengths([3, 0, 0, 1, 0]), pick(0.0), &mut [0; 6]), kind::NOWHERE);
-        assert_eq!(decide(at, b"GET/", Lengths([3, 0, 0, 2, 0]), pick(0.0), &mut [0; 6]), kind::MALFORMED);
+        let written = Written { bits: 0, target: b"/", host: b"", lines: b"" };
+        assert_eq!(decide(at + 1, written, pick(0.0), &mut [0; 6]), kind::NOWHERE);
+        assert_eq!(decide(at, Written { bits: 16, ..written }, pick(0.0), &mut [0; 6]), kind::MALFORMED);
     }
 
     /// Whole numbers up to 2^53 and shares of the whole are the same pick in both forms.

@@ -1,28 +1,32 @@
-//! The form in which a request crosses the boundary: one string of octets, since each further one costs more than matching.
+//! The form in which a request crosses the boundary: target and host as they are, everything else that a decision may depend
+//! on in one text of lines, mostly none, and a few bits. Each further string or object would cost more than matching.
 //!
-//! Method, `:authority`, server name and target stand one after the other, and their lengths beside them; then each header
-//! field as `name:value` and a line feed. How many fields there are is said, too: a value with a line feed in it is found
-//! out and never becomes a second field.
+//! A line is a header field as `name:value`, or one of the pieces that few requests have, behind an octet that no name begins
+//! with. How many lines there are is said, too: a value with a line feed in it is found out and never becomes a second field.
 
-/// The lengths of the pieces: method, `:authority` and server name (one more than they have, 0 for none), target, and the
-/// number of header fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lengths(pub(crate) [u32; 5]);
+/// Octets of a request that crosses the boundary this way; longer ones go as JSON.
+pub(crate) const ROOM: usize = 8192;
+// The longest target that core takes fits almost.
+const _: () = assert!(ROOM == 8192);
 
-/// Bits of each length in one number: 52 in all, which a double holds.
-const BITS: [u32; 5] = [8, 10, 10, 16, 8];
+/// The methods that the bits can say, by number; any other is in the lines.
+const METHODS: [&str; 7] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
-impl Lengths {
-    /// Unpacks them from one number, the first in the lowest bits.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and lengths that do not fit are refused")]
-    pub(crate) fn unpack(packed: f64) -> Self {
-        let mut rest = packed as u64;
-        Self(BITS.map(|bits| {
-            let piece = rest & ((1 << bits) - 1);
-            rest >>= bits;
-            piece as u32
-        }))
-    }
+/// First octets of lines that are no header field.
+mod mark {
+    pub(super) const AUTHORITY: u8 = 1;
+    pub(super) const SNI: u8 = 2;
+    pub(super) const METHOD: u8 = 3;
+}
+
+/// The parts as they come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written<'h> {
+    /// Three bits: the method, or 7; one bit: there is a host; the rest: the number of lines.
+    pub(crate) bits: u32,
+    pub(crate) target: &'h [u8],
+    pub(crate) host: &'h [u8],
+    pub(crate) lines: &'h [u8],
 }
 
 /// A request, borrowed from its octets.
@@ -30,6 +34,8 @@ pub(crate) struct Head<'h> {
     pub(crate) method: &'h [u8],
     pub(crate) authority: Option<&'h [u8]>,
     pub(crate) sni: Option<&'h [u8]>,
+    /// The only `Host` field; if there are several, the others are among the fields.
+    pub(crate) host: Option<&'h [u8]>,
     pub(crate) target: &'h [u8],
     fields: Fields<'h>,
 }
@@ -43,38 +49,31 @@ enum Fields<'h> {
     Many(Vec<Field<'h>>),
 }
 
-const FEW: usize = 16;
+const FEW: usize = 8;
 
 impl<'h> Head<'h> {
-    /// Takes the octets apart; `None` when the lengths do not fit, or a field has a line feed or no colon.
-    pub(crate) fn parse(octets: &'h [u8], lengths: Lengths) -> Option<Self> {
-        let [method, authority, sni, target, count] = lengths.0.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-        let (method, rest) = octets.split_at_checked(method)?;
-        let (authority, rest) = optional(rest, authority)?;
-        let (sni, rest) = optional(rest, sni)?;
-        let (target, mut rest) = rest.split_at_checked(target)?;
-        let mut next = || {
-            let end = rest.iter().position(|octet| *octet == b'\n')?;
-            let (line, tail) = rest.split_at_checked(end)?;
-            rest = tail.get(1..)?;
-            let colon = line.iter().position(|octet| *octet == b':')?;
-            Some((line.get(..colon)?, line.get(colon + 1..)?))
-        };
-        let fields = if count <= FEW {
-            let mut few: [Field<'h>; FEW] = [(&[], &[]); FEW];
-            for slot in few.iter_mut().take(count) {
-                *slot = next()?;
+    /// Reads the parts; `None` when there are not as many lines as is said, or a field has no colon.
+    #[inline]
+    pub(crate) fn parse(written: Written<'h>) -> Option<Self> {
+        let Written { bits, target, host, mut lines } = written;
+        let method = usize::try_from(bits & 7).ok().and_then(|n| METHODS.get(n)).map_or(&b""[..], |method| method.as_bytes());
+        let host = (bits & 8 != 0).then_some(host);
+        let mut head = Self { method, authority: None, sni: None, host, target, fields: Fields::Few([(&[], &[]); FEW], 0) };
+        for _ in 0..bits >> 4 {
+            let end = lines.iter().position(|octet| *octet == b'\n')?;
+            let (line, rest) = lines.split_at_checked(end)?;
+            lines = rest.get(1..)?;
+            match line.split_first() {
+                Some((&mark::AUTHORITY, authority)) => head.authority = Some(authority),
+                Some((&mark::SNI, sni)) => head.sni = Some(sni),
+                Some((&mark::METHOD, method)) => head.method = method,
+                _ => {
+                    let colon = line.iter().position(|octet| *octet == b':')?;
+                    head.fields.push((line.get(..colon)?, line.get(colon + 1..)?));
+                }
             }
-            Fields::Few(few, count)
-        } else {
-            // The number is the caller's word; the octets are not.
-            let mut many = Vec::new();
-            for _ in 0..count {
-                many.push(next()?);
-            }
-            Fields::Many(many)
-        };
-        rest.is_empty().then_some(Self { method, authority, sni, target, fields })
+        }
+        lines.is_empty().then_some(head)
     }
 
     /// The header fields.
@@ -86,10 +85,18 @@ impl<'h> Head<'h> {
     }
 }
 
-fn optional(rest: &[u8], length: usize) -> Option<(Option<&[u8]>, &[u8])> {
-    match length.checked_sub(1) {
-        None => Some((None, rest)),
-        Some(length) => rest.split_at_checked(length).map(|(piece, rest)| (Some(piece), rest)),
+impl<'h> Fields<'h> {
+    fn push(&mut self, field: Field<'h>) {
+        match self {
+            Self::Few(few, count) => match few.get_mut(*count) {
+                Some(slot) => {
+                    *slot = field;
+                    *count += 1;
+                }
+                None => *self = Self::Many(few.iter().copied().chain([field]).collect()),
+            },
+            Self::Many(many) => many.push(field),
+        }
     }
 }
 
@@ -97,41 +104,37 @@ fn optional(rest: &[u8], length: usize) -> Option<(Option<&[u8]>, &[u8])> {
 mod tests {
     use super::*;
 
+    fn parse<'h>(bits: u32, lines: &'h [u8]) -> Option<Head<'h>> {
+        Head::parse(Written { bits, target: b"/x", host: b"h.example", lines })
+    }
+
     #[test]
-    fn taken_apart() {
-        let head = Head::parse(b"GETa.example/xhost:b.example\nx-a:1:2\n", Lengths([3, 10, 0, 2, 2])).unwrap();
-        assert_eq!((head.method, head.authority, head.sni, head.target), (&b"GET"[..], Some(&b"a.example"[..]), None, &b"/x"[..]));
-        assert_eq!(head.fields(), [(&b"host"[..], &b"b.example"[..]), (b"x-a", b"1:2")]);
+    fn read() {
+        let head = parse(7 | 8 | 5 << 4, b"\x01a.example\n\x02s.example\n\x03BREW\nx-a:1:2\nx-b:\n").unwrap();
+        let expected = (&b"BREW"[..], Some(&b"a.example"[..]), Some(&b"s.example"[..]), Some(&b"h.example"[..]), &b"/x"[..]);
+        assert_eq!((head.method, head.authority, head.sni, head.host, head.target), expected);
+        assert_eq!(head.fields(), [(&b"x-a"[..], &b"1:2"[..]), (b"x-b", b"")]);
+        let head = parse(0, b"").unwrap();
+        assert_eq!((head.method, head.authority, head.host, head.fields()), (&b"GET"[..], None, None, &[][..]));
+        // A method that is not said is refused by core.
+        assert_eq!(parse(7, b"").unwrap().method, b"");
     }
 
     /// What is not as it is said to be is refused, never read in another way.
     #[test]
     fn no_second_reading() {
-        for (octets, lengths) in [
-            (&b"GET/x-a:1\nx-b:2\n"[..], [3, 0, 0, 1, 1]),
-            (b"GET/x-a:1\n", [3, 0, 0, 1, 2]),
-            (b"GET/x-a:1", [3, 0, 0, 1, 1]),
-            (b"GET/x-a\n", [3, 0, 0, 1, 1]),
-            (b"GET/", [3, 0, 0, 9, 0]),
-            (b"GET/", [3, 9, 0, 1, 0]),
-            (b"GET/", [3, 0, 0, 1, u32::MAX]),
-        ] {
-            assert!(Head::parse(octets, Lengths(lengths)).is_none(), "{octets:?}");
+        for (count, lines) in
+            [(1, &b"x-a:1\nx-b:2\n"[..]), (2, b"x-a:1\n"), (1, b"x-a:1"), (1, b"x-a\n"), (1, b"\n"), (0, b"x"), (u32::MAX >> 4, b"")]
+        {
+            assert!(parse(count << 4, lines).is_none(), "{lines:?}");
         }
     }
 
     #[test]
     fn many_fields() {
-        let octets = format!("GET/{}", "x-a:1\n".repeat(40));
-        assert_eq!(Head::parse(octets.as_bytes(), Lengths([3, 0, 0, 1, 40])).unwrap().fields().len(), 40);
-    }
-
-    #[test]
-    fn lengths_in_one_number() {
-        let packed = (3 | (10 << 8) | (1 << 18) | (65_535_u64 << 28) | (255 << 44)) as f64;
-        assert_eq!(Lengths::unpack(packed), Lengths([3, 10, 1, 65_535, 255]));
-        for odd in [f64::NAN, -1.0, f64::INFINITY] {
-            let _ = Lengths::unpack(odd);
-        }
+        let lines: String = (0..40).map(|n| format!("x-a:{n}\n")).collect();
+        let head = parse(40 << 4, lines.as_bytes()).unwrap();
+        assert_eq!(head.fields().len(), 40);
+        assert!(head.fields().iter().zip(0..).all(|((_, value), n)| *value == format!("{n}").as_bytes()));
     }
 }

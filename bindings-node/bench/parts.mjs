@@ -1,0 +1,24 @@
+import { createRequire } from "node:module";
+import { routeSet, manifests } from "./routes.mjs";
+const native = createRequire(import.meta.url)("gatewright-linux-x64-gnu");
+const set = routeSet(Number(process.argv[2] ?? 10));
+const enc = new TextEncoder();
+const call = (op, h, v) => JSON.parse(native.call(op, h, v === undefined ? new Uint8Array(0) : typeof v === 'object' && v instanceof Uint8Array ? v : enc.encode(JSON.stringify(v))));
+call('begin', 0);
+manifests(set.rules).forEach((m, i) => call('add', 0, enc.encode('m' + i + '\0' + JSON.stringify(m))));
+const t = call('finish', 0, { missingServices: 'assume' });
+const place = call('place', t.table, {}).place;
+const wanted = new Set([...t.names, 'host']);
+const { decide, nothing, shared } = native;
+const octets = new Uint8Array(shared, 24, 4096);
+const heads = set.requests.map(r => { let f = '', c = 0; for (const [n, v] of Object.entries(r.headers)) if (n !== 'host' && wanted.has(n)) { f += n + ':' + v + '\n'; c++; } const o = Buffer.from(r.method + r.host + r.url + f, 'latin1'); return { o, h: o.toString('latin1'), l: r.method.length + (r.host.length+1)*16777216 + r.url.length * 8589934592 + c * 70368744177664 }; });
+const N = heads.length;
+function bench(name, f) { let s = 0; for (let k = 0; k < 20; k++) s += f(); const ts = []; for (let k = 0; k < 21; k++) { const a = process.hrtime.bigint(); s += f(); ts.push(Number(process.hrtime.bigint() - a) / N); } ts.sort((a, b) => a - b); console.log(name.padEnd(30), ts[10].toFixed(0), ts[0].toFixed(0), s > 1e99); }
+bench('nothing', () => { for (let n = 0; n < N; n++) nothing(); return 0; });
+bench('malformed', () => { let s = 0; for (let n = 0; n < N; n++) s += decide(place, 5000, 1e15, 0.5); return s; });
+bench('set', () => { let s = 0; for (let n = 0; n < N; n++) { octets.set(heads[n].o); } return s; });
+bench('write loop flat', () => { let s = 0; for (let n = 0; n < N; n++) { const h = heads[n].h; let all = 0; for (let i = 0; i < h.length; i++) all |= octets[i] = h.charCodeAt(i); s += all; } return s; });
+bench('write loop pieces', () => { let s = 0; for (let n = 0; n < N; n++) { const r = set.requests[n]; let all = 0, at = 0; const a = r.method, b = r.host, c = r.url; for (let i = 0; i < a.length; i++) all |= octets[at++] = a.charCodeAt(i);  for (let i = 0; i < b.length; i++) all |= octets[at++] = b.charCodeAt(i); for (let i = 0; i < c.length; i++) all |= octets[at++] = c.charCodeAt(i);s += all; } return s; });
+bench('set+decide', () => { let s = 0; for (let n = 0; n < N; n++) { octets.set(heads[n].o); s += decide(place, heads[n].o.length, heads[n].l, 0.5); } return s; });
+octets.set(heads[0].o);
+bench('decide same', () => { let s = 0; for (let n = 0; n < N; n++) {  s += decide(place, heads[0].o.length, heads[0].l, 0.5); } return s; });
