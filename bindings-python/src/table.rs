@@ -1,5 +1,6 @@
 //! The class `Table`.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,7 +35,7 @@ pub(crate) struct Table {
     broken: bool,
     /// Python objects of backends and matches: made once, then shared by every decision.
     backends: Vec<PyOnceLock<Py<PyAny>>>,
-    matches: Mutex<std::collections::HashMap<Matched, Py<PyAny>>>,
+    matches: Mutex<HashMap<Matched, Py<PyAny>>>,
 }
 
 #[pymethods]
