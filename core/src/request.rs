@@ -4,9 +4,6 @@ use http::{HeaderMap, HeaderName, Version, header, request::Parts};
 
 use crate::table::{FrontendId, ListenerId, PortId};
 
-// A static, because a borrow of it outlives the call.
-static HOST: HeaderName = header::HOST;
-
 /// A request, borrowed: nothing here is copied to decide it.
 ///
 /// Give the target and the authority **as they came over the wire**: making them canonical is the table's
@@ -85,35 +82,6 @@ pub enum Authority<'a> {
     Ambiguous,
 }
 
-impl<'a> Authority<'a> {
-    /// The authority of a request: the one that its target or `:authority` names, or else that of its one `Host` field
-    /// ([R-H1], [R-H2]).
-    ///
-    /// ```
-    /// use gatewright::Authority;
-    /// use http::Version;
-    ///
-    /// let headers = [("host", "example.com")];
-    /// assert_eq!(Authority::of(None, &headers, Version::HTTP_11), Authority::Given(b"example.com"));
-    /// assert_eq!(Authority::of(Some(b"example.org"), &headers, Version::HTTP_2), Authority::Ambiguous);
-    /// ```
-    pub fn of<H: Headers + ?Sized>(named: Option<&'a [u8]>, headers: &'a H, version: Version) -> Self {
-        let mut hosts = headers.values(&HOST);
-        let host = hosts.next();
-        if hosts.next().is_some() {
-            return Self::Ambiguous;
-        }
-        match (named, host) {
-            // RFC 9113 8.3.1: they must agree. RFC 9112 3.2.2: in HTTP/1 the absolute form replaces Host.
-            (Some(named), Some(host)) if version >= Version::HTTP_2 && !named.eq_ignore_ascii_case(host) => Self::Ambiguous,
-            (Some(named), _) => Self::Given(named),
-            (None, Some(host)) => Self::Given(host),
-            (None, None) if version <= Version::HTTP_10 => Self::Absent,
-            (None, None) => Self::Missing,
-        }
-    }
-}
-
 impl<'a> Request<'a, HeaderMap> {
     /// The view of a request of the `http` crate, as hyper hands it to a service.
     ///
@@ -124,10 +92,33 @@ impl<'a> Request<'a, HeaderMap> {
             arrival,
             method: parts.method.as_str(),
             scheme: parts.uri.scheme_str(),
-            authority: Authority::of(parts.uri.authority().map(|authority| authority.as_str().as_bytes()), &parts.headers, parts.version),
+            authority: authority_of(parts),
             target: target_of(parts),
             headers: &parts.headers,
         }
+    }
+}
+
+/// `Host` and the target's authority, reconciled.
+fn authority_of(parts: &Parts) -> Authority<'_> {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Authority::Ambiguous;
+    }
+    match (parts.uri.authority(), host) {
+        (Some(authority), None) => Authority::Given(authority.as_str().as_bytes()),
+        (Some(authority), Some(host)) => {
+            // RFC 9113 8.3.1: they must agree. RFC 9112 3.2.2: in HTTP/1 the absolute form replaces Host.
+            if parts.version >= Version::HTTP_2 && !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) {
+                Authority::Ambiguous
+            } else {
+                Authority::Given(authority.as_str().as_bytes())
+            }
+        }
+        (None, Some(host)) => Authority::Given(host.as_bytes()),
+        (None, None) if parts.version <= Version::HTTP_10 => Authority::Absent,
+        (None, None) => Authority::Missing,
     }
 }
 
