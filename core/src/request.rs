@@ -99,27 +99,44 @@ impl<'a> Request<'a, HeaderMap> {
     }
 }
 
-/// `Host` and the target's authority, reconciled.
-fn authority_of(parts: &Parts) -> Authority<'_> {
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
-        return Authority::Ambiguous;
-    }
-    match (parts.uri.authority(), host) {
-        (Some(authority), None) => Authority::Given(authority.as_str().as_bytes()),
-        (Some(authority), Some(host)) => {
-            // RFC 9113 8.3.1: they must agree. RFC 9112 3.2.2: in HTTP/1 the absolute form replaces Host.
-            if parts.version >= Version::HTTP_2 && !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) {
-                Authority::Ambiguous
-            } else {
-                Authority::Given(authority.as_str().as_bytes())
-            }
+impl<'a> Authority<'a> {
+    /// `:authority`, or the authority of an absolute-form target, reconciled with the values of the `Host` fields:
+    /// several of them are ambiguous, and in HTTP/2 and later both must agree (RFC 9113 section 8.3.1), while in HTTP/1
+    /// the target's replaces `Host` (RFC 9112 section 3.2.2).
+    ///
+    /// ```
+    /// use gatewright::Authority;
+    /// use http::Version;
+    ///
+    /// let of = |target: Option<&'static str>, hosts: &[&'static str], version| {
+    ///     Authority::reconcile(target.map(str::as_bytes), hosts.iter().map(|host| host.as_bytes()), version)
+    /// };
+    /// assert_eq!(of(None, &["a.example"], Version::HTTP_11), Authority::Given(b"a.example"));
+    /// assert_eq!(of(Some("b.example"), &["a.example"], Version::HTTP_11), Authority::Given(b"b.example"));
+    /// assert_eq!(of(Some("b.example"), &["a.example"], Version::HTTP_2), Authority::Ambiguous);
+    /// assert_eq!(of(None, &["a.example", "a.example"], Version::HTTP_11), Authority::Ambiguous);
+    /// assert_eq!(of(None, &[], Version::HTTP_11), Authority::Missing);
+    /// assert_eq!(of(None, &[], Version::HTTP_10), Authority::Absent);
+    /// ```
+    pub fn reconcile(target: Option<&'a [u8]>, hosts: impl IntoIterator<Item = &'a [u8]>, version: Version) -> Self {
+        let mut hosts = hosts.into_iter();
+        let host = hosts.next();
+        if hosts.next().is_some() {
+            return Self::Ambiguous;
         }
-        (None, Some(host)) => Authority::Given(host.as_bytes()),
-        (None, None) if parts.version <= Version::HTTP_10 => Authority::Absent,
-        (None, None) => Authority::Missing,
+        match (target, host) {
+            (Some(authority), Some(host)) if version >= Version::HTTP_2 && !authority.eq_ignore_ascii_case(host) => Self::Ambiguous,
+            (Some(authority), _) => Self::Given(authority),
+            (None, Some(host)) => Self::Given(host),
+            (None, None) if version <= Version::HTTP_10 => Self::Absent,
+            (None, None) => Self::Missing,
+        }
     }
+}
+
+fn authority_of(parts: &Parts) -> Authority<'_> {
+    let hosts = parts.headers.get_all(header::HOST).iter().map(http::HeaderValue::as_bytes);
+    Authority::reconcile(parts.uri.authority().map(|authority| authority.as_str().as_bytes()), hosts, parts.version)
 }
 
 /// Path and query; an absolute-form target without path is `/` (RFC 9112 3.2.1).
