@@ -1,0 +1,76 @@
+"""The routing engine of the Kubernetes Gateway API.
+
+>>> import gatewright
+>>> table = gatewright.compile({
+...     "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "gateway"},
+...     "spec": {"gatewayClassName": "any", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
+... })
+>>> table.decide("GET", "http://example.com/").status
+404
+"""
+
+from ._gatewright import VERSION as __version__
+from ._gatewright import Forward, Redirect, Respond, SessionKeys
+from ._model import (
+    Answer,
+    Auth,
+    Backend,
+    BackendTls,
+    Candidate,
+    Condition,
+    ConnectionDecision,
+    Diagnostic,
+    Explanation,
+    Gateway,
+    GatewrightError,
+    HeaderEdit,
+    Listener,
+    ManifestError,
+    Match,
+    ObjectRef,
+    PassThrough,
+    PlaceError,
+    Retry,
+    RetryBudget,
+    RoutingRow,
+    Session,
+    Verdict,
+)
+from ._table import Decision, Options, Source, Table, compile, load
+
+__all__ = [
+    "Answer",
+    "Auth",
+    "Backend",
+    "BackendTls",
+    "Candidate",
+    "Condition",
+    "ConnectionDecision",
+    "Decision",
+    "Diagnostic",
+    "Explanation",
+    "Forward",
+    "Gateway",
+    "GatewrightError",
+    "HeaderEdit",
+    "Listener",
+    "ManifestError",
+    "Match",
+    "ObjectRef",
+    "Options",
+    "PassThrough",
+    "PlaceError",
+    "Redirect",
+    "Respond",
+    "Retry",
+    "RetryBudget",
+    "RoutingRow",
+    "Session",
+    "SessionKeys",
+    "Source",
+    "Table",
+    "Verdict",
+    "__version__",
+    "compile",
+    "load",
+]

@@ -1,0 +1,413 @@
+//! The classes `Forward`, `Redirect` and `Respond`.
+//!
+//! A decision holds the library's own [`OwnedDecision`]; what is read seldom is asked of it when it is read.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use gatewright::report::DecisionReport;
+use gatewright::session::Sessions;
+use gatewright::{Decision, DecisionKind, OwnedDecision, apply};
+use http::HeaderMap;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::headers::{Lines, pairs, text};
+use crate::sessions::SessionKeys;
+use crate::table::Table;
+use crate::{data, question};
+
+/// A decision as a Python object.
+#[inline]
+pub(crate) fn object<'py>(table: &Bound<'py, Table>, owned: OwnedDecision) -> PyResult<Bound<'py, PyAny>> {
+    let py = table.py();
+    let kind = owned.kind();
+    let held = Held { owned, table: table.clone().unbind(), report: PyOnceLock::new() };
+    Ok(match kind {
+        DecisionKind::Redirect => Bound::new(py, Redirect(held))?.into_any(),
+        DecisionKind::Respond => Bound::new(py, Respond(held))?.into_any(),
+        _ => Bound::new(py, Forward(held))?.into_any(),
+    })
+}
+
+/// What every decision holds.
+struct Held {
+    owned: OwnedDecision,
+    table: Py<Table>,
+    report: PyOnceLock<Py<PyDict>>,
+}
+
+impl Held {
+    fn report(&self) -> DecisionReport {
+        self.owned.table().report(&self.owned.decision())
+    }
+
+    /// The decision as data, made once.
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
+        let make = || Ok::<_, PyErr>(data::plain(py, &self.report())?.cast_into::<PyDict>()?.unbind());
+        Ok(self.report.get_or_try_init(py, make)?.bind(py))
+    }
+
+    fn member<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.data(py)?.get_item(name)
+    }
+
+    /// A member as an object of a data class.
+    fn built<'py>(&self, py: Python<'py>, name: &str, class: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.member(py, name)?.map(|member| data::built(py, class, member)).transpose()
+    }
+
+    /// A list of members as a tuple of objects of a data class.
+    fn all<'py>(&self, py: Python<'py>, name: &str, class: &str) -> PyResult<Bound<'py, PyAny>> {
+        let list = self.member(py, name)?.unwrap_or_else(|| PyList::empty(py).into_any());
+        data::model(py)?.getattr("all_of")?.call1((class, list))
+    }
+
+    fn timeout<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.member(py, name)?.map(|millis| data::model(py)?.getattr("duration")?.call1((millis,))).transpose()
+    }
+
+    fn matched<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.owned.decision().matched().map(|matched| self.table.get().matched(py, matched)).transpose()
+    }
+
+    fn of_match<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        match self.matched(py)? {
+            Some(matched) => matched.getattr(name),
+            None => Ok(py.None().into_bound(py)),
+        }
+    }
+
+    fn same(&self, other: &Bound<'_, PyAny>) -> bool {
+        of(other).is_some_and(|other| other.report() == self.report())
+    }
+
+    fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        // Equal reports are equal texts.
+        serde_json::to_string(&self.report()).unwrap_or_default().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Header fields after what the decision does to those of a response.
+    fn response<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyList>> {
+        let lines = Lines::read(headers)?;
+        let mut map = lines.map()?;
+        match self.owned.decision() {
+            Decision::Forward(forward) => apply::response_headers(&forward.response, &mut map),
+            Decision::Redirect(redirect) => apply::response_headers(&redirect.response, &mut map),
+            Decision::Respond(respond) => apply::response_headers(&respond.response, &mut map),
+            _ => {}
+        }
+        pairs(py, &map, lines.are_bytes())
+    }
+
+    /// Status and header fields of an answer.
+    fn answer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (status, map) = match self.owned.decision() {
+            Decision::Redirect(redirect) => apply::redirect(&redirect),
+            Decision::Respond(respond) => apply::respond(&respond),
+            _ => (http::StatusCode::OK, HeaderMap::new()),
+        };
+        data::model(py)?.getattr("Answer")?.call1((status.as_u16(), pairs(py, &map, false)?))
+    }
+}
+
+/// The decision behind an object, if it is one.
+fn of<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a Held> {
+    if let Ok(forward) = object.cast::<Forward>() {
+        return Some(&forward.get().0);
+    }
+    if let Ok(redirect) = object.cast::<Redirect>() {
+        return Some(&redirect.get().0);
+    }
+    object.cast::<Respond>().ok().map(|respond| &respond.get().0)
+}
+
+/// The classes, with what all of them have.
+macro_rules! decisions {
+    ($($(#[$meta:meta])* $class:ident as $kind:literal ($first:literal, $second:literal) { $($own:tt)* })+) => {$(
+        $(#[$meta])*
+        #[pyclass(frozen, module = "gatewright")]
+        pub(crate) struct $class(Held);
+
+        #[pymethods]
+        impl $class {
+            #[classattr]
+            fn __match_args__() -> (&'static str, &'static str) {
+                ($first, $second)
+            }
+
+            /// `"forward"`, `"redirect"` or `"respond"`.
+            #[classattr]
+            fn kind() -> &'static str {
+                $kind
+            }
+
+            /// What matched, or None: gateway, listener, route, rule and match by name.
+            #[getter]
+            fn matched<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+                self.0.matched(py)
+            }
+
+            /// The route that decided, or None.
+            #[getter]
+            fn route<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                self.0.of_match(py, "route")
+            }
+
+            /// Index of the rule in `spec.rules`, or None.
+            #[getter]
+            fn rule<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                self.0.of_match(py, "rule")
+            }
+
+            /// Name of the rule, or None.
+            #[getter]
+            fn rule_name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                self.0.of_match(py, "rule_name")
+            }
+
+            /// Edits of the response's header fields in order, CORS included.
+            #[getter]
+            fn response_edits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                self.0.all(py, "responseHeaders", "HeaderEdit")
+            }
+
+            /// A service that is asked before anything else is done, or None.
+            #[getter]
+            fn auth<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+                self.0.built(py, "auth", "Auth")
+            }
+
+            /// Filters of the embedding program's own, in the order in which they run.
+            #[getter]
+            fn extensions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                self.0.all(py, "extensions", "ObjectRef")
+            }
+
+            /// apply_response(headers=None, /)
+            /// --
+            ///
+            /// The header fields of a response as the client gets them, as pairs of the same text as given.
+            #[pyo3(signature = (headers = None, /))]
+            fn apply_response<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyList>> {
+                self.0.response(py, headers)
+            }
+
+            /// to_dict()
+            /// --
+            ///
+            /// The decision as data, with the names that `gatewright decide -o json` has.
+            fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                data::plain(py, &self.0.report())
+            }
+
+            fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+                self.0.same(other)
+            }
+
+            fn __hash__(&self) -> u64 {
+                self.0.hash()
+            }
+
+            fn __str__(&self) -> String {
+                self.0.report().to_string()
+            }
+
+            fn __repr__(&self) -> String {
+                format!("<{}: {}>", stringify!($class), self.0.report())
+            }
+
+            $($own)*
+        }
+    )+};
+}
+
+decisions! {
+    /// Send the request to a backend.
+    Forward as "forward" ("backend", "target") {
+        /// The backend.
+        #[getter]
+        fn backend<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+            match self.0.owned.decision() {
+                Decision::Forward(forward) => self.0.table.get().backend(py, forward.backend),
+                _ => Ok(py.None().into_bound(py)),
+            }
+        }
+
+        /// Path and query to ask the backend for: the only ones that may be forwarded.
+        #[getter]
+        fn target(&self) -> String {
+            self.forward(|forward| forward.target.to_string()).unwrap_or_default()
+        }
+
+        /// The path to ask the backend for.
+        #[getter]
+        fn path(&self) -> String {
+            self.forward(|forward| forward.target.path().into_owned()).unwrap_or_default()
+        }
+
+        /// The query as received, without `?`, or None.
+        #[getter]
+        fn query(&self) -> Option<String> {
+            self.forward(|forward| forward.target.query().map(str::to_owned)).flatten()
+        }
+
+        /// The authority for the backend, or None for a request without one.
+        #[getter]
+        fn authority(&self) -> Option<String> {
+            self.forward(|forward| forward.authority.map(str::to_owned)).flatten()
+        }
+
+        /// Edits of the request's header fields in order.
+        #[getter]
+        fn request_edits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+            self.0.all(py, "requestHeaders", "HeaderEdit")
+        }
+
+        /// Backends that get a copy of this request.
+        #[getter]
+        fn mirrors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+            let ids: Vec<_> = self.forward(|forward| forward.mirrors.iter().collect()).unwrap_or_default();
+            let backends = ids.into_iter().map(|id| self.0.table.get().backend(py, id)).collect::<PyResult<Vec<_>>>()?;
+            PyTuple::new(py, backends)
+        }
+
+        /// Timeout of the whole request, or None.
+        #[getter]
+        fn request_timeout<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+            self.0.timeout(py, "requestTimeoutMs")
+        }
+
+        /// Timeout of each attempt at a backend, or None.
+        #[getter]
+        fn backend_request_timeout<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+            self.0.timeout(py, "backendRequestTimeoutMs")
+        }
+
+        /// Retries, or None.
+        #[getter]
+        fn retry<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+            self.0.built(py, "retry", "Retry")
+        }
+
+        /// Session persistence, or None.
+        #[getter]
+        fn session<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+            let Some(session) = self.0.member(py, "session")? else { return Ok(None) };
+            let session = session.cast_into::<PyDict>()?.copy()?;
+            let (established, endpoint) = self
+                .forward(|forward| forward.session.map(|s| (s.is_established(), s.endpoint().map(ToString::to_string))))
+                .flatten()
+                .unwrap_or_default();
+            session.set_item("established", established)?;
+            session.set_item("endpoint", endpoint)?;
+            data::built(py, "Session", session.into_any()).map(Some)
+        }
+
+        /// apply_request(headers=None, /)
+        /// --
+        ///
+        /// The header fields for the backend, as pairs of the same text as given: without those of one hop and without
+        /// aliases of known names, with `host`, edited as the rule says.
+        #[pyo3(signature = (headers = None, /))]
+        fn apply_request<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyList>> {
+            let lines = Lines::read(headers)?;
+            let mut parts = http::Request::new(()).into_parts().0;
+            parts.headers = lines.map()?;
+            self.forward(|forward| apply::forward(forward, &mut parts));
+            pairs(py, &parts.headers, lines.are_bytes())
+        }
+
+        /// drops_trailer(name, /)
+        /// --
+        ///
+        /// Whether a field of the request's trailer section must not be forwarded.
+        fn drops_trailer(&self, name: &Bound<'_, PyAny>) -> PyResult<bool> {
+            let name = question::octets(name, "name")?;
+            Ok(self.forward(|forward| forward.drops_trailer(name)).unwrap_or(true))
+        }
+
+        /// session_field(sessions, endpoint, now)
+        /// --
+        ///
+        /// The header field that tells the client its session, or None when there is nothing to tell.
+        fn session_field(&self, sessions: &SessionKeys, endpoint: Option<&str>, now: u64) -> PyResult<Option<(String, String)>> {
+            let address = endpoint.map(str::parse::<std::net::SocketAddr>).transpose();
+            let address = address.map_err(|_| PyValueError::new_err("endpoint is address:port"))?;
+            let endpoint = address.map(|address| gatewright::table::Endpoint { address: address.ip(), port: address.port() });
+            let sessions = Sessions { keys: &sessions.0, now };
+            let field = self.forward(|forward| self.0.owned.table().session_field(forward, endpoint.as_ref(), &sessions)).flatten();
+            Ok(field.map(|(name, value)| (name.as_str().to_owned(), text(&value))))
+        }
+    }
+
+    /// Answer with a redirect.
+    Redirect as "redirect" ("status", "location") {
+        /// 301, 302, 303, 307 or 308.
+        #[getter]
+        fn status<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+            self.0.member(py, "status")
+        }
+
+        /// Value of the `Location` field.
+        #[getter]
+        fn location<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+            self.0.member(py, "location")
+        }
+
+        /// answer()
+        /// --
+        ///
+        /// Status and header fields of the answer; its body is empty.
+        fn answer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+            self.0.answer(py)
+        }
+    }
+
+    /// Answer with a status and an empty body.
+    Respond as "respond" ("status", "reason") {
+        /// The status code for a client of HTTP.
+        #[getter]
+        fn status(&self) -> Option<u16> {
+            self.0.owned.decision().status().map(|status| status.as_u16())
+        }
+
+        /// For a client of gRPC: the gRPC status, sent with HTTP status 200; else None.
+        #[getter]
+        fn grpc_status<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+            self.0.member(py, "grpcStatus")
+        }
+
+        /// Why, a stable word.
+        #[getter]
+        fn reason<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+            self.0.member(py, "reason")
+        }
+
+        /// Why, a sentence.
+        #[getter]
+        fn message<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+            self.0.member(py, "message")
+        }
+
+        /// answer()
+        /// --
+        ///
+        /// Status and header fields of the answer; its body is empty.
+        fn answer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+            self.0.answer(py)
+        }
+    }
+}
+
+impl Forward {
+    fn forward<R>(&self, then: impl FnOnce(&gatewright::decision::Forward<'_>) -> R) -> Option<R> {
+        match self.0.owned.decision() {
+            Decision::Forward(forward) => Some(then(&forward)),
+            _ => None,
+        }
+    }
+}
