@@ -68,6 +68,12 @@ export interface Asked extends Written {
 
 const AS_SENT = 1;
 
+/** Who has sent a request. */
+export interface Client {
+  readonly address: string;
+  readonly scheme: "http" | "https";
+}
+
 /** Status and header fields of an answer; its body is empty. */
 export interface Answer {
   readonly status: number;
@@ -111,9 +117,12 @@ abstract class Decided {
   /** Filters of the program's own, in the order in which they run. */
   get extensions(): readonly ObjectRef[] { return this.own().report.extensions ?? none; }
 
-  /** The header fields of a response to the client, whoever makes it: with the edits of the rule and those of CORS. */
-  applyResponse(headers: HeadersInput): [string, string][] {
-    return this.put("applyResponse", { fields: pairsOf(headers) });
+  /**
+   * The header fields of a response to the client, whoever makes it: with the edits of the rule and those of CORS. Those of a
+   * backend's response lose what belongs to one hop before, with `fromBackend`.
+   */
+  applyResponse(headers: HeadersInput, options: { readonly fromBackend?: boolean } = {}): [string, string][] {
+    return this.put("applyResponse", { fields: pairsOf(headers), ofBackend: options.fromBackend ?? false });
   }
 
   /** Status and header fields with which a gateway tells the client of a failure of its own, for instance 502 or 504: with the edits of the rule, and for a gRPC client as a gRPC status. */
@@ -228,9 +237,18 @@ export class Forward extends Decided {
   /** The endpoint of a session that goes on, `address:port`: the request has to be sent there. */
   get sessionEndpoint(): string | undefined { return this.shared().endpoint ?? undefined; }
 
-  /** The header fields of the request to the backend, made of those of the client's: without what belongs to one hop, with the edits of the rule, and with `Host`. */
-  applyRequest(headers: HeadersInput): [string, string][] {
-    return this.put<{ headers: [string, string][] }>("applyRequest", { fields: pairsOf(headers) }).headers;
+  /**
+   * The header fields of the request to the backend, made of those of the client's: without what belongs to one hop, with the
+   * edits of the rule, and with `Host`. With `client` also `X-Forwarded-For`, `-Proto`, `-Host` and `Via`, and without what the
+   * client says of itself there.
+   */
+  applyRequest(headers: HeadersInput, client?: Client): [string, string][] {
+    return this.put<{ headers: [string, string][] }>("applyRequest", { fields: pairsOf(headers), client }).headers;
+  }
+
+  /** The pause before a retry, 0 for the first, in milliseconds. */
+  retryPauseMs(retry: number): number {
+    return this.put("pause", { retry });
   }
 
   /**
@@ -240,12 +258,12 @@ export class Forward extends Decided {
    * @throws TypeError when `upstream` has more than scheme and authority, or when `Request` would send another target than
    * the decision's: it resolves dot segments, which only `profile: "raw"` forwards.
    */
-  toRequest(request: Request, upstream: string | URL): Request {
+  toRequest(request: Request, upstream: string | URL, client?: Client): Request {
     const base = new URL(upstream);
     if (base.pathname !== "/" || base.search !== "" || base.hash !== "") throw new TypeError(`\`${base}\` has more than scheme and authority`);
     const url = base.origin + this.target;
     const body = request.body;
-    const init = { method: request.method, headers: this.applyRequest(request.headers), body, redirect: "manual", signal: request.signal } as RequestInit;
+    const init = { method: request.method, headers: this.applyRequest(request.headers, client), body, redirect: "manual", signal: request.signal } as RequestInit;
     const made = new Request(url, body === null ? init : ({ ...init, duplex: "half" } as RequestInit));
     if (made.url !== url) throw new TypeError(`a web Request cannot carry the target \`${this.target}\``);
     return made;

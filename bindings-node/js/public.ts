@@ -1,7 +1,7 @@
 /** What every entry of the package exports. */
 export { compile, openShared } from "./compile.js";
 export { Forward, PassThrough, Redirect, Respond } from "./decision.js";
-export type { Answer, Decision } from "./decision.js";
+export type { Answer, Client, Decision } from "./decision.js";
 export { GatewrightError, ManifestError, PlaceError } from "./errors.js";
 export { fromIncoming } from "./incoming.js";
 export type { IncomingLike } from "./incoming.js";

@@ -2,7 +2,7 @@ import { Forward, PassThrough, Redirect, Respond, askAgain, deepFreeze, pickText
 import type { Asked, Decision, Details, Plan } from "./decision.js";
 import { ROOM, ask, engine } from "./engine.js";
 import { GatewrightError, PlaceError } from "./errors.js";
-import { Names } from "./fields.js";
+import { Names, pairsOf } from "./fields.js";
 import { writtenOf } from "./request.js";
 import type {
   Backend, BackendInfo, ConnectionDecision, ConnectionExplanation, ConnectionOptions, DecideOptions, Diagnostic, Explanation, Gateway,
@@ -184,6 +184,26 @@ export class Table {
 
   [dispose](): void {
     this.close();
+  }
+
+  /** A backend by its number, with its endpoints. */
+  backend(id: number): BackendInfo {
+    this.#check();
+    return deepFreeze(ask("backend", this.#id, id));
+  }
+
+  /**
+   * Counts a first request to a backend, or with `retry` says whether one may be sent again: its retry budget, which a backend
+   * without a policy has, too. `nowMs` is any clock that never goes back.
+   */
+  countRequest(backendId: number, retry: boolean, nowMs: number): boolean {
+    this.#check();
+    return ask("budget", this.#id, [backendId, retry, Math.floor(nowMs)]);
+  }
+
+  /** The protocol of an upgrade that may pass (WebSocket); `undefined` for none. */
+  upgradeOf(request: RequestInput): string | undefined {
+    return ask<string | null>("upgrade", 0, [pairsOf(request.headers), request.method, request.httpVersion ?? "1.1"]) ?? undefined;
   }
 
   /** @internal The engine's number of a place. */

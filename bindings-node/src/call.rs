@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::head::{Head, Written};
 use crate::place::{self, Looked, Spot, Where};
-use crate::{carry, latin, load, show, tables};
+use crate::{budget, carry, latin, load, show, tables};
 
 /// Answers one operation. The handle is a table, or a place. The answer is JSON; a failure is `{"error": …, "kind": …}`.
 pub(crate) fn call(operation: &str, handle: u32, input: &[u8]) -> String {
@@ -74,6 +74,15 @@ fn asked(operation: &str, handle: u32, input: &[u8]) -> Result<Value, Failure> {
             let held = place::held(handle).map_err(wrong)?;
             show::show(&held, &read::<String>(input)?).ok_or_else(|| wrong("there is nothing of this name"))
         }
+        "upgrade" => {
+            let (fields, method, version): (Vec<(String, String)>, String, String) = read(input)?;
+            carry::upgrade(&fields, &method, &version).map_err(wrong)
+        }
+        "budget" => {
+            let held = place::held(handle).map_err(wrong)?;
+            let (backend, retry, now_ms): (u32, bool, u64) = read(input)?;
+            Ok(budget::count(&held.table, backend, retry, std::time::Duration::from_millis(now_ms)).into())
+        }
         "backend" => {
             let held = place::held(handle).map_err(wrong)?;
             Ok(show::backend(&held.table, read(input)?))
@@ -92,8 +101,18 @@ fn at_place(operation: &str, handle: u32, input: &[u8]) -> Result<Value, Failure
         }
         "report" => question.decided(&spot, |decision| Ok(show::decision(spot.table(), decision))),
         "explain" => question.explained(&spot),
-        "applyRequest" => question.decided(&spot, |decision| carry::request(decision, &question.fields).map_err(wrong)),
-        "applyResponse" => question.decided(&spot, |decision| carry::response(decision, &question.fields).map_err(wrong)),
+        "applyRequest" => question.decided(&spot, |decision| {
+            let head = question.head()?;
+            let host = head.authority.or(head.host);
+            carry::request(decision, &question.fields, question.client.as_ref(), host).map_err(wrong)
+        }),
+        "applyResponse" => {
+            question.decided(&spot, |decision| carry::response(decision, &question.fields, question.of_backend).map_err(wrong))
+        }
+        "pause" => {
+            let pick = question.pick()?.derive(u64::from(question.retry).wrapping_add(1000));
+            question.decided(&spot, |decision| carry::pause(decision, question.retry, pick).map_err(wrong))
+        }
         "answer" => question.decided(&spot, |decision| carry::answer(decision).map_err(wrong)),
         "failure" => {
             let head = question.head()?;
@@ -130,6 +149,9 @@ struct Question {
     /// Fields of a message to be edited, as characters of their octets.
     fields: Vec<(String, String)>,
     status: u16,
+    client: Option<carry::Client>,
+    of_backend: bool,
+    retry: u32,
     endpoint: Option<String>,
     sni: Option<String>,
     #[serde(skip)]

@@ -1,28 +1,54 @@
 //! Carrying out a decision on messages of JavaScript: by core's `apply`, on header fields that go in and come out as text.
 
-use gatewright::apply;
+use gatewright::Pick;
+use gatewright::apply::{self, hop};
 use gatewright::decision::{Decision, ResponseEdits};
 use gatewright::session::Sessions;
 use gatewright::table::{Endpoint, Endpoints, Table};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::latin;
 
 type Fields = [(String, String)];
 
+/// Who has sent a request, for the fields that tell the backend.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Client {
+    address: String,
+    scheme: String,
+}
+
 /// The request to send to the backend: its target, and its header fields with `Host`.
-pub(crate) fn request(decision: &Decision<'_>, fields: &Fields) -> Result<Value, String> {
+pub(crate) fn request(decision: &Decision<'_>, fields: &Fields, client: Option<&Client>, host: Option<&[u8]>) -> Result<Value, String> {
     let Decision::Forward(forward) = decision else { return Err("only a request that is forwarded is sent to a backend".to_owned()) };
     let mut parts = http::Request::new(()).into_parts().0;
     parts.headers = map(fields)?;
+    if let Some(Client { address, scheme }) = client {
+        let address = HeaderValue::from_str(address).map_err(|_| "the address of the client is no text".to_owned())?;
+        let scheme = if scheme == "https" { "https" } else { "http" };
+        let host = host.and_then(|host| HeaderValue::from_bytes(host).ok()).or_else(|| parts.headers.get(header::HOST).cloned());
+        // Before the rule's edits, which see them.
+        hop::set_forwarded(&mut parts.headers, address, scheme, host);
+    }
     apply::forward(forward, &mut parts);
     Ok(json!({ "target": parts.uri.to_string(), "headers": list(&parts.headers) }))
 }
 
-/// The header fields of a response, edited.
-pub(crate) fn response(decision: &Decision<'_>, fields: &Fields) -> Result<Value, String> {
+/// The protocol of an upgrade that may pass; null for none.
+pub(crate) fn upgrade(fields: &Fields, method: &str, http_version: &str) -> Result<Value, String> {
+    let version = if http_version == "1.1" { Version::HTTP_11 } else { Version::HTTP_2 };
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| "no method".to_owned())?;
+    Ok(json!(hop::upgrade(&map(fields)?, &method, version).map(|protocol| latin::text(protocol.as_bytes()))))
+}
+
+/// The header fields of a response, edited; of one of a backend without those of its hop.
+pub(crate) fn response(decision: &Decision<'_>, fields: &Fields, of_backend: bool) -> Result<Value, String> {
     let mut headers = map(fields)?;
+    if of_backend {
+        hop::strip_response(&mut headers);
+    }
     apply::response_headers(edits(decision)?, &mut headers);
     Ok(list(&headers))
 }
@@ -42,6 +68,14 @@ pub(crate) fn failure(decision: &Decision<'_>, request: &[(&[u8], &[u8])], statu
     let status = StatusCode::from_u16(status).map_err(|_| format!("{status} is no status code"))?;
     let (status, headers) = apply::failure(status, request, edits(decision)?);
     Ok(json!({ "status": status.as_u16(), "headers": list(&headers) }))
+}
+
+/// The pause before a retry, in milliseconds.
+pub(crate) fn pause(decision: &Decision<'_>, retry: u32, pick: Pick) -> Result<Value, String> {
+    match decision {
+        Decision::Forward(forward) => Ok(json!(forward.retry.map_or(0.0, |of| of.pause(retry, pick).as_secs_f64() * 1000.0))),
+        _ => Err("only a request that is forwarded is sent again".to_owned()),
+    }
 }
 
 /// The field that keeps a client with an endpoint; null when there is nothing to tell.

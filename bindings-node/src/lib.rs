@@ -11,6 +11,7 @@
 //! A decision is a pure function of table, request and pick. So JavaScript keeps these three, and what the numbers do not
 //! say is asked again, when it is looked at.
 
+mod budget;
 mod call;
 mod carry;
 mod fast;
