@@ -25,6 +25,7 @@ interface Where {
   readonly client: string | undefined;
   readonly scheme: string | undefined;
   readonly httpVersion: string | undefined;
+  readonly transport?: string;
 }
 
 /** What the compiler of the engine says of a table. */
@@ -50,7 +51,12 @@ const PLAIN = 2;
 const TWO_64 = 18446744073709551616;
 const empty: DecideOptions = Object.freeze({});
 const passThrough = Object.freeze(new PassThrough());
-const unreachable = new FinalizationRegistry<number>((table) => void engine.call("release", table, new Uint8Array(0)));
+/** A table with its places, to let go of. */
+interface Hold {
+  readonly table: number;
+  places: number[];
+}
+const unreachable = new FinalizationRegistry<Hold>(({ table, places }) => void ask("release", table, places));
 const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
 
 /**
@@ -59,6 +65,7 @@ const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.disp
  */
 export class Table {
   readonly #id: number;
+  readonly #hold: Hold;
   readonly #names: Names;
   readonly #sources: Pick<SharedTable, "sources" | "options"> | undefined;
   readonly #places = new Map<string, Place>();
@@ -75,7 +82,8 @@ export class Table {
     this.#names = new Names(compiled.names ?? undefined);
     this.#sources = sources;
     this.#last = { where: whereOf(empty, undefined, undefined), number: -1 };
-    unreachable.register(this, compiled.table, this);
+    this.#hold = { table: compiled.table, places: [] };
+    unreachable.register(this, this.#hold, this);
   }
 
   /**
@@ -178,7 +186,8 @@ export class Table {
     if (!this.#open) return;
     this.#open = false;
     unreachable.unregister(this);
-    engine.call("release", this.#id, new Uint8Array(0));
+    ask("release", this.#id, this.#hold.places);
+    this.#last.number = -1;
     for (const place of this.#places.values()) place.number = -1;
   }
 
@@ -239,7 +248,10 @@ export class Table {
       options.listener === last.listener && options.service === last.service && options.client === last.client &&
       options.listenerSet === last.listenerSet
     ) return this.#last;
-    const where = whereOf(options, scheme, httpVersion);
+    return (this.#last = this.#known(whereOf(options, scheme, httpVersion)));
+  }
+
+  #known(where: Where): Place {
     const key = JSON.stringify(where);
     let place = this.#places.get(key);
     if (place === undefined) {
@@ -247,11 +259,12 @@ export class Table {
       place = { where, number: -1 };
       this.#places.set(key, place);
     }
-    return (this.#last = place);
+    return place;
   }
 
   #forget(): void {
-    engine.call("forget", this.#id, new Uint8Array(0));
+    ask("forget", this.#id, this.#hold.places);
+    this.#hold.places = [];
     for (const place of this.#places.values()) place.number = -1;
     this.#last.number = -1;
     this.#places.clear();
@@ -263,6 +276,7 @@ export class Table {
     const found = ask<{ place?: number }>("place", this.#id, place.where);
     if (found.place === undefined) return false;
     place.number = found.place;
+    this.#hold.places.push(found.place);
     // The first one is made without a look at the others.
     this.#places.set(JSON.stringify(place.where), place);
     return true;
@@ -281,9 +295,9 @@ export class Table {
   #connection(options: ConnectionOptions, explain: boolean): unknown {
     this.#check();
     const { sni, pick, transport = sni === undefined ? "tcp" : "tls", ...rest } = options;
-    const found = ask<{ place?: number }>("place", this.#id, { ...whereOf(rest, undefined, undefined), transport });
-    if (found.place === undefined) return passThrough.toJSON();
-    return deepFreeze(ask("connection", found.place, { sni, pick: pickOf(pick), explain }));
+    const place = this.#known({ ...whereOf(rest, undefined, undefined), transport });
+    if (place.number < 0 && !this.#find(place)) return passThrough.toJSON();
+    return deepFreeze(ask("connection", place.number, { sni, pick: pickOf(pick), explain }));
   }
 
   #refused(kind: number, asked: Asked): Error {

@@ -38,9 +38,9 @@ fn answer(operation: &str, handle: u32, input: &[u8]) -> Result<Value, Failure> 
     match operation {
         "begin" => load::begin(),
         "add" => load::add(input),
-        "forget" => place::forget(handle),
+        "forget" => place::forget(&read::<Vec<u32>>(input)?),
         "release" => {
-            place::forget(handle);
+            place::forget(&read::<Vec<u32>>(input)?);
             tables::release(handle);
         }
         _ => return asked(operation, handle, input),
@@ -64,7 +64,7 @@ fn asked(operation: &str, handle: u32, input: &[u8]) -> Result<Value, Failure> {
         }
         "place" => {
             let held = place::held(handle).map_err(wrong)?;
-            match place::find(handle, held, &read::<Where>(input)?) {
+            match place::find(held, &read::<Where>(input)?) {
                 Looked::At(place) => Ok(json!({ "place": place })),
                 Looked::PassThrough => Ok(json!({ "passThrough": true })),
                 Looked::Nowhere(sentence) => Err(nowhere(sentence)),
@@ -257,9 +257,11 @@ mod tests {
         let compiled: Value = serde_json::from_str(&call("finish", 0, b"{}")).unwrap();
         let table = u32::try_from(compiled["table"].as_u64().unwrap()).unwrap();
         assert_eq!(call("retain", table, b""), "true");
-        call("release", table, b"");
-        assert!(call("place", table, b"{}").contains("place"));
-        call("release", table, b"");
+        call("release", table, b"[]");
+        assert_eq!(call("place", table, b"{}"), "{\"place\":0}");
+        call("forget", table, b"[0]");
+        assert_eq!(call("place", table, b"{}"), "{\"place\":0}");
+        call("release", table, b"[0]");
         assert_eq!(call("retain", table, b""), "false");
         assert!(call("place", table, b"{}").contains("closed"));
     }

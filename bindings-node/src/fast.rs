@@ -138,7 +138,7 @@ spec:
         options.missing_services = gatewright::MissingServices::Assume;
         let compiled = gatewright::compile(&loaded.resources, &options);
         let table = tables::add(Held { table: compiled.table, status: compiled.status, diagnostics: compiled.diagnostics });
-        let Looked::At(at) = place::find(table, place::held(table).unwrap(), &Where::default()) else { panic!("no place") };
+        let Looked::At(at) = place::find(place::held(table).unwrap(), &Where::default()) else { panic!("no place") };
         let mut numbers = [0; 6];
         let mut ask = |target: &str, host: &str| {
             let written = Written { bits: 8, target: target.as_bytes(), host: host.as_bytes(), lines: b"" };

@@ -39,7 +39,6 @@ pub(crate) struct Where {
 #[derive(Debug)]
 pub(crate) struct Spot {
     pub(crate) held: Arc<Held>,
-    of: u32,
     /// For targets without TLS, and for those that say `https`.
     plain: Found,
     https: Found,
@@ -65,7 +64,7 @@ pub(crate) enum Looked {
 }
 
 /// Finds a place of a table.
-pub(crate) fn find(table: u32, held: Arc<Held>, place: &Where) -> Looked {
+pub(crate) fn find(held: Arc<Held>, place: &Where) -> Looked {
     let version = match place.http_version.as_deref() {
         None | Some("1.1") => Version::HTTP_11,
         Some("1.0") => Version::HTTP_10,
@@ -101,7 +100,7 @@ pub(crate) fn find(table: u32, held: Arc<Held>, place: &Where) -> Looked {
         }
         (plain, https)
     };
-    let spot = Arc::new(Spot { held, of: table, plain, https, scheme: place.scheme.as_deref().map(Box::from), version });
+    let spot = Arc::new(Spot { held, plain, https, scheme: place.scheme.as_deref().map(Box::from), version });
     SPOTS.with_borrow_mut(|spots| {
         let free = spots.iter().position(Option::is_none).unwrap_or(spots.len());
         match spots.get_mut(free) {
@@ -122,11 +121,11 @@ pub(crate) fn with<T>(id: u32, look: impl FnOnce(&Arc<Spot>) -> T) -> Option<T> 
     SPOTS.with_borrow(|spots| spots.get(usize::try_from(id).ok()?)?.as_ref().map(look))
 }
 
-/// Forgets the places of a table in this thread.
-pub(crate) fn forget(table: u32) {
+/// Forgets these places of this thread.
+pub(crate) fn forget(ids: &[u32]) {
     SPOTS.with_borrow_mut(|spots| {
-        for slot in spots.iter_mut() {
-            if slot.as_ref().is_some_and(|spot| spot.of == table) {
+        for id in ids {
+            if let Some(slot) = usize::try_from(*id).ok().and_then(|id| spots.get_mut(id)) {
                 *slot = None;
             }
         }
