@@ -49,18 +49,22 @@ function noName(name: unknown): TypeError {
   return new TypeError(`${typeof name === "string" ? `\`${name.slice(0, 64)}\`` : `a ${typeof name}`} is no name of a header field`);
 }
 
-/** What was read: the only `Host`, the other lines, and their number. One for all, since a new object would cost more than the lines. */
-export const read: { host: string | undefined; lines: string; count: number } = { host: undefined, lines: "", count: 0 };
+/** What was read: the only `Host`, the other lines, and their number. */
+export interface Read {
+  host: string | undefined;
+  lines: string;
+  count: number;
+}
 
-function add(line: string, value: unknown): void {
+function add(to: Read, line: string, value: unknown): void {
   if (typeof value !== "string") throw new TypeError(`the value of header field ${line.slice(0, -1)} is no text but ${typeof value}`);
-  if (line === "host:" && read.host === undefined) {
-    read.host = value;
+  if (line === "host:" && to.host === undefined) {
+    to.host = value;
     return;
   }
   const whole = lineOf(line, value);
-  read.lines = read.count === 0 ? whole : read.lines + whole;
-  read.count++;
+  to.lines = to.count === 0 ? whole : to.lines + whole;
+  to.count++;
 }
 
 /** Lines that are remembered. What matches compare has few values, and a text in one piece is read faster than one of three. */
@@ -79,30 +83,29 @@ function lineOf(line: string, value: string): string {
   return whole;
 }
 
-/** Reads the fields that `names` wants into `read`. */
-export function readFields(headers: HeadersInput, names: Names): void {
-  read.host = undefined;
-  read.lines = "";
-  read.count = 0;
+/** Reads the fields that `names` wants. */
+export function readFields(headers: HeadersInput, names: Names): Read {
+  // One for each call: getters of the headers may decide other requests.
+  const read: Read = { host: undefined, lines: "", count: 0 };
   if (typeof headers !== "object" || headers === null) throw new TypeError("`headers` is an object: Headers, a record or a list of pairs");
   if (Array.isArray(headers)) {
     for (let n = 0; n < headers.length; n++) {
       const pair = headers[n] as readonly [string, string];
       if (!Array.isArray(pair) || pair.length !== 2) throw new TypeError("`headers` as a list has pairs of name and value");
       const line = names.line(pair[0]);
-      if (line !== "") add(line, pair[1]);
+      if (line !== "") add(read, line, pair[1]);
     }
   } else if (Array.isArray((headers as Partial<RawHeaders>).rawHeaders)) {
     const list = (headers as RawHeaders).rawHeaders;
     if (list.length % 2 !== 0) throw new TypeError("`rawHeaders` has names and values in turn");
     for (let n = 0; n < list.length; n += 2) {
       const line = names.line(list[n]!);
-      if (line !== "") add(line, list[n + 1]);
+      if (line !== "") add(read, line, list[n + 1]);
     }
   } else if (isHeaders(headers)) {
     for (const [name, value] of headers) {
       const line = names.line(name);
-      if (line !== "") add(line, value);
+      if (line !== "") add(read, line, value);
     }
   } else {
     for (const name in headers as Record<string, unknown>) {
@@ -110,18 +113,18 @@ export function readFields(headers: HeadersInput, names: Names): void {
       // What a prototype has is no field of the request.
       if (line === "" || !hasOwn.call(headers, name)) continue;
       const value: unknown = (headers as Record<string, unknown>)[name];
-      if (typeof value === "string") add(line, value);
-      else if (Array.isArray(value)) for (const each of value) add(line, each);
-      else if (value !== undefined) add(line, value);
+      if (typeof value === "string") add(read, line, value);
+      else if (Array.isArray(value)) for (const each of value) add(read, line, each);
+      else if (value !== undefined) add(read, line, value);
     }
   }
+  return read;
 }
 
 /** All fields as pairs, for messages that are edited. */
 export function pairsOf(headers: HeadersInput): [string, string][] {
-  readFields(headers, every);
-  const { host, count } = read;
-  const pairs = read.lines.split("\n").slice(0, -1).map((line): [string, string] => {
+  const { host, lines, count } = readFields(headers, every);
+  const pairs = lines.split("\n").slice(0, -1).map((line): [string, string] => {
     const colon = line.indexOf(":");
     return [line.slice(0, colon), line.slice(colon + 1)];
   });

@@ -93,11 +93,14 @@ export function createGateway(table: TableSource, options: NodeGatewayOptions = 
     const gone = new AbortController();
     response.once("close", () => gone.abort());
     const kept = decision.retry !== undefined && hasBody(request) ? await keep(request) : undefined;
-    const body = (): Readable | Buffer | null => (!hasBody(request) ? null : (kept ?? request));
+    const mirrors = decision.mirrorIds;
+    // Each of those that read a stream gets one of its own.
+    const bodies = !hasBody(request) ? [null] : Buffer.isBuffer(kept) ? [kept] : mirrors.length === 0 ? [request] : tee(request, 1 + mirrors.length);
+    const bodyOf = (n: number) => bodies[n % bodies.length]!;
     const canRepeat = !hasBody(request) || Buffer.isBuffer(kept);
     const head = { method: (request.method ?? "GET") as Dispatcher.HttpMethod, path: decision.target, headers: raw };
 
-    for (const id of decision.mirrorIds) await mirror(compiled.backend(id), head, body(), options);
+    for (const [n, id] of mirrors.entries()) await mirror(compiled.backend(id), head, bodyOf(n + 1), options);
 
     const whole = timer(decision.requestTimeoutMs);
     gone.signal.addEventListener("abort", () => whole.clear(), { once: true });
@@ -110,7 +113,7 @@ export function createGateway(table: TableSource, options: NodeGatewayOptions = 
       try {
         const dispatcher = agentOf(backend);
         const given = await dispatcher.request({
-          origin: upstream.origin, ...head, body: body(), signal: AbortSignal.any([gone.signal, whole.signal, each.signal]),
+          origin: upstream.origin, ...head, body: bodyOf(0), signal: AbortSignal.any([gone.signal, whole.signal, each.signal]),
           responseHeaders: "raw", headersTimeout: 0, bodyTimeout: 0,
         });
         return { status: given.statusCode, ...given };
@@ -143,14 +146,9 @@ export function createGateway(table: TableSource, options: NodeGatewayOptions = 
 
   async function mirror(backend: BackendInfo, head: { method: Dispatcher.HttpMethod; path: string; headers: string[] }, body: Readable | Buffer | null, options: NodeGatewayOptions): Promise<void> {
     const upstream = await upstreamOf(backend, options, undefined);
-    let copy: Buffer | PassThrough | null = null;
-    if (Buffer.isBuffer(body)) copy = body;
-    else if (body !== null) copy = body.pipe(new PassThrough());
-    const lost = () => {
-      // A mirror that is gone must not hold the request up.
-      if (copy instanceof PassThrough) (body as Readable).unpipe(copy.on("error", () => undefined));
-    };
-    void agentOf(backend).request({ origin: upstream.origin, ...head, body: copy, headersTimeout: 30_000, bodyTimeout: 30_000 }).then((answer) => answer.body.dump(), lost).catch(() => undefined);
+    // A mirror that is gone must not hold the request up.
+    const lost = () => void (body !== null && !Buffer.isBuffer(body) && body.on("error", () => undefined).resume());
+    void agentOf(backend).request({ origin: upstream.origin, ...head, body, headersTimeout: 30_000, bodyTimeout: 30_000 }).then((answer) => answer.body.dump(), lost).catch(() => undefined);
   }
 
   /** The connections to backends that are spoken to in one way. */
@@ -276,6 +274,14 @@ async function keep(request: Request): Promise<Buffer | Readable> {
     }
   }
   return Buffer.concat(chunks);
+}
+
+/** So many streams of what one has. */
+function tee(request: Request, count: number): PassThrough[] {
+  const streams = Array.from({ length: count }, () => new PassThrough());
+  for (const stream of streams) request.pipe(stream);
+  request.once("error", (error) => streams.forEach((stream) => stream.destroy(error)));
+  return streams;
 }
 
 function timer(ms: number | undefined): { readonly signal: AbortSignal; clear(): void } {

@@ -1,5 +1,5 @@
 /** A request, as it crosses the boundary: target, host, and one text of lines with everything else that a decision depends on. */
-import { every, read, readFields } from "./fields.js";
+import { every, readFields } from "./fields.js";
 import type { Names } from "./fields.js";
 import type { DecideOptions, RequestInput } from "./types.js";
 
@@ -26,9 +26,9 @@ export function writtenOf(request: Request | RequestInput, options: DecideOption
   if (typeof method !== "string" || typeof target !== "string") throw new TypeError("a request has `method` and `url` as text, and `headers`");
   // What stands behind `#` is never sent; a web `Request` has it all the same.
   if (typeof (request as Partial<Request>).arrayBuffer === "function") target = withoutFragment(target);
-  readFields(input.headers, names);
-  let { lines, count } = read;
+  const read = readFields(input.headers, names);
   const host = read.host;
+  let { lines, count } = read;
   const number = numberOf(method);
   const authority = options.authority ?? input.authority;
   const sni = options.sni ?? input.sni;
