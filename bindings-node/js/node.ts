@@ -157,8 +157,8 @@ export function createGateway(table: TableSource, options: NodeGatewayOptions = 
     const key = JSON.stringify([backend.protocol, backend.tls, tls?.ca, tls?.cert]);
     let agent = agents.get(key);
     if (agent === undefined) {
-      const made = { connect: { timeout: 10_000, ...tls }, ...(backend.protocol === "h2c" ? { useH2c: true } : {}) };
-      agents.set(key, (agent = new Agent(made as Agent.Options)));
+      const h2c = backend.protocol === "h2c" ? { useH2c: true, allowH2: true } : {};
+      agents.set(key, (agent = new Agent({ ...h2c, connect: { timeout: 10_000, ...tls, ...h2c } } as Agent.Options)));
     }
     return agent;
   }

@@ -162,7 +162,7 @@ test("gatewright/node: HTTP/2 in front, and behind", async () => {
   const backend = http2.createServer((request, response) => response.end(`h2 ${request.url}`)).listen(0, "127.0.0.1");
   await once(backend, "listening");
   const service = "apiVersion: v1\nkind: Service\nmetadata: {name: echo}\nspec: {ports: [{port: 80, appProtocol: kubernetes.io/h2c}]}\n---\n" + MANIFESTS;
-  const own = createGateway(compile(service, { extensions, missingServices: "assume" }), { resolve: { "default/echo:80": `http://127.0.0.1:${backend.address().port}` }, onError: (error) => console.error(error) });
+  const own = createGateway(compile(service, { extensions, missingServices: "assume" }), { resolve: { "default/echo:80": `http://127.0.0.1:${backend.address().port}` } });
   const server = http2.createServer(own).listen(0, "127.0.0.1");
   await once(server, "listening");
   const session = http2.connect(`http://127.0.0.1:${server.address().port}`);
