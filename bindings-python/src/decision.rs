@@ -92,7 +92,7 @@ impl Held {
 
     /// Header fields after what the decision does to those of a response.
     fn response<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyList>> {
-        let lines = Lines::read(headers)?;
+        let lines = Lines::read(headers, None)?;
         let mut map = lines.map()?;
         match self.owned.decision() {
             Decision::Forward(forward) => apply::response_headers(&forward.response, &mut map),
@@ -314,7 +314,7 @@ decisions! {
         /// aliases of known names, with `host`, edited as the rule says.
         #[pyo3(signature = (headers = None, /))]
         fn apply_request<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyList>> {
-            let lines = Lines::read(headers)?;
+            let lines = Lines::read(headers, None)?;
             let mut parts = http::Request::new(()).into_parts().0;
             parts.headers = lines.map()?;
             self.forward(|forward| apply::forward(forward, &mut parts));
