@@ -90,7 +90,7 @@ def _all(told: str | Sequence[str]) -> Sequence[str]:
 
 
 def _draw(count: int, pick: int, attempt: int) -> int:
-    # Spread anew, as the low bits have chosen among backends by weight; each attempt has another place.
+    # By the low bits, as the high ones have chosen among backends by weight; each attempt has another place.
     spread = (pick * 0x9E3779B97F4A7C15 & 0xFFFF_FFFF_FFFF_FFFF) >> 32
     return (spread + attempt) % count
 

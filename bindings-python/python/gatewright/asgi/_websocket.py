@@ -241,18 +241,20 @@ async def _to_backend(receive: Receive, connection: ClientConnection, group: any
 async def _to_client(connection: ClientConnection, send: Send, group: anyio.CancelScope) -> None:
     from websockets.exceptions import ConnectionClosed
 
-    try:
-        while True:
-            data = await connection.recv()
-            if isinstance(data, str):
-                await send({"type": "websocket.send", "text": data})
-            else:
-                await send({"type": "websocket.send", "bytes": bytes(data)})
-    except ConnectionClosed as closed:
-        close = closed.rcvd
-        code = _INTERNAL if close is None else _sendable(close.code, _INTERNAL)
-        await send({"type": "websocket.close", "code": code, "reason": "" if close is None else close.reason})
-        group.cancel()
+    # A client that is gone says so on the other way, which ends both.
+    with suppress(OSError):
+        try:
+            while True:
+                data = await connection.recv()
+                if isinstance(data, str):
+                    await send({"type": "websocket.send", "text": data})
+                else:
+                    await send({"type": "websocket.send", "bytes": bytes(data)})
+        except ConnectionClosed as closed:
+            close = closed.rcvd
+            code = _INTERNAL if close is None else _sendable(close.code, _INTERNAL)
+            await send({"type": "websocket.close", "code": code, "reason": "" if close is None else close.reason})
+            group.cancel()
 
 
 def _sendable(code: int, otherwise: int) -> int:
