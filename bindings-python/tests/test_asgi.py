@@ -467,6 +467,19 @@ spec: {ports: [{port: 80, appProtocol: kubernetes.io/h2c}]}
         assert values(answer, "host") == ["a.example"]
 
 
+def test_clients_of_http2(web: str) -> None:
+    with gateway(route(WEB), web, "hypercorn") as url, httpx.Client(http1=False, http2=True, timeout=LIMIT) as client:
+        # Without a length, and without a body at all.
+        answer = client.post(f"{url}/a", content=_in_pieces())
+        assert (answer.http_version, answer.json()["body"]) == ("HTTP/2", "in pieces")
+        answer = client.get(f"{url}/a", headers={"host": "a.example"})
+        assert (answer.json()["method"], answer.json()["body"]) == ("GET", "")
+        assert values(answer, "transfer-encoding") == []
+        assert values(answer, "host") == ["a.example"]
+        assert client.head(f"{url}/a").content == b""
+        assert client.get(f"{url}/a%2Fb").status_code == 400
+
+
 def test_endpoints_and_sessions() -> None:
     """Requests share the endpoints of an EndpointSlice; those of a session stay with theirs."""
     asked: list[int] = []
@@ -520,8 +533,8 @@ def test_what_cannot_be_done_is_not_skipped(web: str) -> None:
     auth = """[{filters: [{type: ExternalAuth, externalAuth: {protocol: HTTP, backendRef: {name: auth, port: 80}}}],
                 backendRefs: [{name: web, port: 80}]}]"""
     # Both where the table knows that nobody asks, and where it does not.
-    for options in ({}, {"without_features": WITHOUT_FEATURES}):
-        table = gatewright.compile(route(auth), **options)
+    for features in ((), WITHOUT_FEATURES):
+        table = gatewright.compile(route(auth), without_features=features)
         with gateway(table, web) as url:
             assert httpx.get(url, timeout=LIMIT).status_code == 500
     extension = """[{filters: [{type: ExtensionRef, extensionRef: {group: a.example, kind: Limit, name: few}}],

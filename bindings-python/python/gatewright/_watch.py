@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import _gatewright
+from ._gatewright import read_files
 from ._model import ManifestError
 from ._table import Options, RaiseOn, Table, _checked  # pyright: ignore[reportPrivateUsage]
 
@@ -103,7 +103,7 @@ class Watcher:
         self._sleepers: set[_Sleeper] = set()
         # One change at a time, be it the thread's or that of `check`.
         self._checking = threading.Lock()
-        reading = _gatewright.read_files(self._paths)
+        reading = read_files(self._paths)
         self._seen = _digest(reading)
         self._table = _checked(*reading, self._raise_on, self._options)
 
@@ -142,12 +142,12 @@ class Watcher:
 
     def _read_change(self, stopping: threading.Event | None) -> _Reading | None:
         """The manifests, once two readings agree, if they are others than before."""
-        digest = _digest(_gatewright.read_files(self._paths))
+        digest = _digest(read_files(self._paths))
         while digest != self._seen:
             time.sleep(_SETTLE)
             if stopping is not None and stopping.is_set():
                 return None
-            reading = _gatewright.read_files(self._paths)
+            reading = read_files(self._paths)
             before, digest = digest, _digest(reading)
             if before == digest:
                 self._seen = digest

@@ -33,7 +33,7 @@ from ._fields import (
     without,
 )
 from ._http import HttpBackends
-from ._types import App, ClientGone, Fields, Receive, Scope, Send, TableSource, table_of
+from ._types import App, ClientGone, Fields, Receive, Scope, Send, TableSource, table_of, with_decision
 from ._websocket import deny, to_app, to_backend
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Gateway:
 
     ``table``
         A ``Table``, or a ``Watcher``, whose table of the moment counts for each request. A ``Watcher`` that is not running is
-        started and stopped with the application.
+        started and stopped with the application, by the server's lifespan or by ``async with gateway``.
     ``gateway``, ``port``, ``listener``
         Where requests come in, as for ``Table.decide``; not needed where the table has one port only. A place that the table
         does not have keeps the application from starting.
@@ -232,7 +232,11 @@ class Gateway:
         async def noting(message: Any) -> None:
             nonlocal has_started
             has_started = True
-            await send(message)
+            try:
+                await send(message)
+            except OSError:
+                # So ASGI says it.
+                raise ClientGone from None
 
         grpc = is_grpc(headers)
         decision: _Decision | None = None
@@ -240,7 +244,7 @@ class Gateway:
             started, pick = anyio.current_time(), self._pick()
             headers = self._told(scope, headers)
             decision = await self._decide(scope, headers, pick)
-            scope = _annotated(scope, decision)
+            scope = with_decision(scope, decision)
             answer = await self._guard(scope, decision)
             if answer is not None:
                 await _answer(scope, noting, answer.status, octets(answer.headers))
@@ -261,8 +265,7 @@ class Gateway:
             _log.exception("a request could not be carried out")
             if has_started:
                 raise ResponseCut(str(error)) from error
-            failure = Failure(500)
-            await _answer(scope, noting, *((500, []) if decision is None else failure.answer(decision, grpc)))
+            await _answer(scope, noting, *((500, []) if decision is None else Failure(500).answer(decision, grpc)))
 
     def _told(self, scope: Scope, headers: Fields) -> Fields:
         """The header fields with those about the client. Raises ``Failure`` for a request that goes no further."""
@@ -320,7 +323,7 @@ class Gateway:
             started, pick = anyio.current_time(), self._pick()
             headers = self._told(scope, headers)
             decision = await self._decide(scope, headers, pick)
-            scope = _annotated(scope, decision)
+            scope = with_decision(scope, decision)
             answer = await self._guard(scope, decision)
             if answer is None and not isinstance(decision, Forward):
                 answer = decision.answer()
@@ -347,11 +350,6 @@ class Gateway:
         except Failure as failure:
             fields = [] if decision is None else octets(decision.apply_response())
             await deny(scope, send, failure.status, fields)
-
-
-def _annotated(scope: Scope, decision: _Decision) -> Scope:
-    extensions = {**(scope.get("extensions") or {}), "gatewright": {"decision": decision}}
-    return {**scope, "extensions": extensions}
 
 
 async def _answer_decision(scope: Scope, send: Send, decision: Redirect | Respond) -> None:

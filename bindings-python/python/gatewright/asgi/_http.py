@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import anyio
 
@@ -114,7 +114,8 @@ class HttpBackends:
             raise NoConnection(f"{backend.protocol} is not spoken here")
         pool = self._pool(backend)
         scheme = "http" if backend.tls is None else "https"
-        extensions = {"target": request.target, "timeout": {"connect": CONNECT, "read": None, "write": None, "pool": CONNECT}}
+        timeout = {"connect": CONNECT, "read": None, "write": None, "pool": CONNECT}
+        extensions: dict[str, Any] = {"target": request.target, "timeout": timeout}
         if backend.tls is not None:
             extensions["sni_hostname"] = backend.tls.hostname
         url = httpx.URL(scheme=scheme, host=address.host, port=address.port)
@@ -202,9 +203,11 @@ def _stream(body: Body) -> httpx.AsyncByteStream:
     if isinstance(body, bytes):
         return httpx.ByteStream(body)
 
+    chunks = body
+
     class Stream(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-            async for chunk in body:
+            async for chunk in chunks:
                 yield chunk
 
     return Stream()

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._gatewright import Forward, Redirect, Respond
 from .._model import PlaceError
 from .._table import Table
-from ._types import App, Receive, Scope, Send, TableSource, table_of
+from ._types import App, Receive, Scope, Send, TableSource, table_of, with_decision
 
 if TYPE_CHECKING:
     from .._table import Decision
@@ -66,14 +67,15 @@ class GatewayMiddleware:
             await self.app(scope, receive, send)
             return
         decision = self._decide(scope)
-        extensions = {**(scope.get("extensions") or {}), "gatewright": {"decision": decision}}
-        state = {**(scope.get("state") or {}), "gatewright": decision}
-        await self.app({**scope, "extensions": extensions, "state": state}, receive, send)
+        scope = with_decision(scope, decision)
+        scope["state"] = {**(scope.get("state") or {}), "gatewright": decision}
+        await self.app(scope, receive, send)
 
     def _decide(self, scope: Scope) -> Decision | None:
         pick = None if self._pick is None else self._pick()
         try:
-            return table_of(self._table).decide_asgi(scope, pick=pick, **self._place)
+            decision: Any = table_of(self._table).decide_asgi(scope, pick=pick, **self._place)
         except (ValueError, PlaceError) as error:
             _log.warning("a request cannot be asked about: %s", error)
             return None
+        return decision if isinstance(decision, (Forward, Redirect, Respond)) else None

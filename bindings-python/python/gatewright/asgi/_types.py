@@ -33,6 +33,11 @@ def table_of(source: Table | TableSource) -> Table:
     return source if isinstance(source, Table) else source.table
 
 
+def with_decision(scope: Scope, decision: object) -> dict[str, Any]:
+    """A copy of a scope that has the decision among its extensions."""
+    return {**scope, "extensions": {**(scope.get("extensions") or {}), "gatewright": {"decision": decision}}}
+
+
 class Trouble(Exception):
     """A backend that gave no answer."""
 

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -107,13 +108,9 @@ async def to_backend(
     if backend.protocol != "http1":
         _log.warning("%s speaks %s: WebSocket over HTTP/2 is not spoken here", backend, backend.protocol)
         raise Failure(502)
-    try:
-        import websockets.asyncio.client
-    except ImportError:
+    if find_spec("websockets") is None:
         _log.error("WebSockets are forwarded with the library websockets: pip install 'gatewright[asgi]'")
-        raise Failure(501) from None
-    del websockets
-    context = None
+        raise Failure(501)
     try:
         context = tls_context(backend, ssl_context)
     except NoConnection as error:
@@ -197,11 +194,10 @@ async def _connect(
     try:
         with anyio.fail_after(CONNECT):
             loop = asyncio.get_running_loop()
-            _, made = await loop.create_connection(make, host, port, ssl=context, server_hostname=name)
+            _, connection = await loop.create_connection(make, host, port, ssl=context, server_hostname=name)
     except OSError as error:
         # A TimeoutError is one, too.
         raise NoConnection(f"{type(error).__name__}: {error}") from error
-    connection = cast("ClientConnection", made)
     try:
         await connection.handshake([(n.decode("latin-1"), v.decode("latin-1")) for n, v in without(head, b"host")], None)
     except InvalidStatus as error:
