@@ -15,6 +15,9 @@ from ._types import App, ClientGone, Fields, Message, Receive, Scope, Send, Trou
 
 _log = logging.getLogger("gatewright")
 
+#: Seconds that an application has for what it does after its answers, when the gateway stops.
+_AFTERWARDS = 5.0
+
 
 class Apps:
     """The applications by the name of the backend: ``namespace/name:port``, or ``namespace/name`` for every port."""
@@ -36,8 +39,7 @@ class Apps:
             await lifespan.startup()
 
     async def shutdown(self) -> None:
-        for mounted in self._mounted.values():
-            mounted.cancel()
+        await asyncio.gather(*(mounted.end() for mounted in self._mounted.values()))
         for lifespan in reversed(self._lifespans):
             await lifespan.shutdown()
 
@@ -51,9 +53,12 @@ class Mounted:
         # Some work on after the answer.
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def cancel(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+    async def end(self) -> None:
+        """Lets what works on after its answer come to an end, for a while."""
+        if self._tasks:
+            _, busy = await asyncio.wait(self._tasks, timeout=_AFTERWARDS)
+            for task in busy:
+                task.cancel()
 
     def scope(self, scope: Scope, path: str, query: str | None, headers: Fields) -> Scope:
         """The scope of a request as the decision has it: the path is the whole one, below no ``root_path``."""

@@ -60,7 +60,8 @@ class Gateway:
         app = Gateway(gatewright.watch("manifests/", without_features=WITHOUT_FEATURES))
 
     and then ``uvicorn gateway:app --no-server-header --no-date-header --no-proxy-headers`` (the last unless a proxy in front
-    is trusted), or ``hypercorn gateway:app``.
+    is trusted), or ``hypercorn gateway:app`` with ``include_server_header`` and ``include_date_header`` off in its
+    configuration: ``Server`` and ``Date`` are the backend's to say.
 
     ``table``
         A ``Table``, or a ``Watcher``, whose table of the moment counts for each request. A ``Watcher`` that is not running is
