@@ -275,8 +275,10 @@ def test_an_answer_that_outlasts_its_timeout_is_cut(server: str) -> None:
 
     rules = "[{timeouts: {request: 500ms}, backendRefs: [{name: web, port: 80}]}]"
     with raw(backend) as address, gateway(route(rules), address, server) as url:
+        started = time.monotonic()
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(url, timeout=LIMIT)
+        assert time.monotonic() - started < SOON / 2
 
 
 def test_an_answer_that_breaks_off_does_not_look_whole(server: str) -> None:
@@ -360,6 +362,12 @@ def test_retries_within_the_timeout() -> None:
         assert httpx.get(url, timeout=LIMIT).status_code == 504
         assert time.monotonic() - started < 10
     assert 2 <= len(requests) <= 12
+    # A pause that ends too late is not made.
+    rules = "[{retry: {attempts: 1, codes: [500], backoff: 10s}, timeouts: {request: 6s}, backendRefs: [{name: web, port: 80}]}]"
+    with gateway(route(rules), nowhere()) as url:
+        started = time.monotonic()
+        assert httpx.get(url, timeout=LIMIT).status_code == 504
+        assert time.monotonic() - started < 4
 
 
 def test_a_retry_budget() -> None:
@@ -478,6 +486,24 @@ def test_clients_of_http2(web: str) -> None:
         assert values(answer, "host") == ["a.example"]
         assert client.head(f"{url}/a").content == b""
         assert client.get(f"{url}/a%2Fb").status_code == 400
+
+
+def test_a_transport_of_ones_own() -> None:
+    made: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        target = request.extensions["target"].decode()
+        # Nobody has asked for another protocol.
+        return httpx.Response(101 if target == "/switch" else 200, headers=[("x-target", target)])
+
+    def transport(backend: gatewright.Backend, context: Any) -> httpx.MockTransport:
+        made.append((str(backend), context))
+        return httpx.MockTransport(answer)
+
+    with gateway(route(WEB), "127.0.0.1:1", transport=transport) as url:
+        assert httpx.get(f"{url}/a", timeout=LIMIT).headers["x-target"] == "/a"
+        assert httpx.get(f"{url}/switch", timeout=LIMIT).status_code == 502
+    assert made == [("default/web:80", None)]
 
 
 def test_endpoints_and_sessions() -> None:

@@ -84,7 +84,8 @@ class Gateway:
         to have one of those names *instead*, which Python's ``ssl`` does not do by itself.
     ``transport``
         Makes the ``httpx`` transport of the backends with one protocol and one TLS, for limits, instrumentation or tests;
-        called with a ``Backend`` and its ``ssl.SSLContext``, which it has to use.
+        called with a ``Backend`` and its ``ssl.SSLContext``, which it has to use. The URL of a request has only the address; path
+        and query are ``request.extensions["target"]``, octet for octet.
     ``extensions``
         Filters of one's own, by ``Kind/namespace/name`` of the ``extensionRef``: async functions of scope and decision that
         return an ``Answer`` for the client, or None. ``compile`` needs their names, too (``extensions=``).
