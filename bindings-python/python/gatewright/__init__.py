@@ -37,6 +37,7 @@ from ._model import (
     Verdict,
 )
 from ._table import Decision, Options, Source, Table, compile, load
+from ._watch import Watcher, watch
 
 __all__ = [
     "Answer",
@@ -70,7 +71,9 @@ __all__ = [
     "Source",
     "Table",
     "Verdict",
+    "Watcher",
     "__version__",
     "compile",
     "load",
+    "watch",
 ]
