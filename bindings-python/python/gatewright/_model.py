@@ -7,7 +7,8 @@ durations are ``timedelta``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import cache
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -55,12 +56,12 @@ def duration(millis: int | None) -> timedelta | None:
 def _plan(cls: type) -> tuple[tuple[str, str], ...]:
     """Name of each field, and of its member in JSON."""
     plan: list[tuple[str, str]] = []
-    for field in fields(cls):
-        first, *rest = field.name.split("_")
+    for one in fields(cls):
+        first, *rest = one.name.split("_")
         member = first + "".join(word.capitalize() for word in rest)
-        if field.type in ("timedelta", "timedelta | None"):
+        if one.type in ("timedelta", "timedelta | None"):
             member += "Ms"
-        plan.append((field.name, member))
+        plan.append((one.name, member))
     return tuple(plan)
 
 
@@ -277,9 +278,14 @@ class Diagnostic:
     outcome: str | None = None
     help: str | None = None
     text: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __str__(self) -> str:
         return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding as data, with the names that ``gatewright check -o json`` has."""
+        return deepcopy(dict(self.data))
 
     @classmethod
     def _of(cls, data: Mapping[str, Any], text: str) -> Diagnostic:
@@ -299,6 +305,7 @@ class Diagnostic:
             outcome=data.get("outcome"),
             help=data.get("help"),
             text=text,
+            data=data,
         )
 
 
@@ -435,7 +442,7 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as data, with the names that ``gatewright explain -o json`` has."""
-        return self.data
+        return deepcopy(self.data)
 
     @classmethod
     def _of(cls, data: dict[str, Any], text: str) -> Explanation:
