@@ -58,7 +58,11 @@ impl<'py> Lines<'py> {
         let pairs = pairs
             .try_iter()
             .map_err(|_| PyTypeError::new_err(format!("headers are a mapping or pairs of name and value, not {}", type_name(headers))))?;
-        for pair in pairs {
+        for (number, pair) in pairs.enumerate() {
+            // Pairs with an empty list of values are no lines, and might never end, either.
+            if number > MOST {
+                return Err(too_many());
+            }
             self.push_pair(&pair?)?;
         }
         Ok(())
@@ -81,7 +85,7 @@ impl<'py> Lines<'py> {
     /// A value that is a list stands for several lines.
     fn push(&mut self, name: Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
         if self.0.len() >= MOST {
-            return Err(PyValueError::new_err(format!("more than {MOST} header fields")));
+            return Err(too_many());
         }
         if let Ok(values) = value.cast::<PyList>() {
             return values.iter().try_for_each(|value| self.push_line(name.clone(), value));
@@ -91,7 +95,7 @@ impl<'py> Lines<'py> {
 
     fn push_line(&mut self, name: Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
         if self.0.len() >= MOST {
-            return Err(PyValueError::new_err(format!("more than {MOST} header fields")));
+            return Err(too_many());
         }
         self.0.push((name, value));
         Ok(())
@@ -180,6 +184,11 @@ fn latin1(text: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let beyond = "text of header fields is Latin-1: a character beyond U+00FF is no octet (pass bytes)";
     let text = text.to_str().map_err(|_| PyValueError::new_err(beyond))?;
     text.chars().map(|c| u8::try_from(u32::from(c)).map_err(|_| PyValueError::new_err(beyond))).collect()
+}
+
+#[cold]
+fn too_many() -> PyErr {
+    PyValueError::new_err(format!("more than {MOST} header fields"))
 }
 
 #[cold]
