@@ -9,10 +9,8 @@ use std::path::Path;
 pub type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 
 /// A package: language, file, and how its tests are run.
-const PACKAGES: [(&str, &str, &str); 2] = [
-    ("Python", "python.yaml", "`pytest bindings-python/tests/test_answers.py`"),
-    ("Node", "node.yaml", "`npm test` in `bindings-node`"),
-];
+const PACKAGES: [(&str, &str, &str); 2] =
+    [("Python", "python.yaml", "`pytest bindings-python/tests/test_answers.py`"), ("Node", "node.yaml", "`npm test` in `bindings-node`")];
 
 /// The sections of the packages that keep a file.
 ///
@@ -60,6 +58,9 @@ mod tests {
         let counts = serde_saphyr::from_str("{upstream: {worlds: 2, asks: 3}, vectors: {worlds: 40, asks: 50}}").unwrap();
         section(&mut out, "Python", "`pytest`", &counts);
         assert!(out.contains("\n## In Python\n"), "{out}");
-        assert!(out.contains("| Suite | asks | worlds |\n|---|---|---|\n| upstream | 3 | 2 |\n| vectors | 50 | 40 |\n| all | 53 | 42 |\n"), "{out}");
+        assert!(
+            out.contains("| Suite | asks | worlds |\n|---|---|---|\n| upstream | 3 | 2 |\n| vectors | 50 | 40 |\n| all | 53 | 42 |\n"),
+            "{out}"
+        );
     }
 }
