@@ -37,6 +37,7 @@ from ._model import (
     Verdict,
 )
 from ._table import Decision, Options, Source, Table, compile, load
+from ._types import Headers
 
 __all__ = [
     "Answer",
@@ -53,6 +54,7 @@ __all__ = [
     "Gateway",
     "GatewrightError",
     "HeaderEdit",
+    "Headers",
     "Listener",
     "ManifestError",
     "Match",
