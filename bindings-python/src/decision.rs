@@ -97,7 +97,7 @@ impl Held {
 
     /// Header fields after what the decision does to those of a response.
     fn response<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>, as_bytes: Option<bool>) -> PyResult<Bound<'py, PyList>> {
-        let lines = Lines::read(headers)?;
+        let lines = Lines::read(headers, None)?;
         let mut map = lines.map()?;
         match self.owned.decision() {
             Decision::Forward(forward) => apply::response_headers(&forward.response, &mut map),
@@ -356,7 +356,7 @@ decisions! {
             headers: Option<&Bound<'py, PyAny>>,
             as_bytes: Option<bool>,
         ) -> PyResult<Bound<'py, PyList>> {
-            let lines = Lines::read(headers)?;
+            let lines = Lines::read(headers, None)?;
             let mut parts = http::Request::new(()).into_parts().0;
             parts.headers = lines.map()?;
             self.forward(|forward| apply::forward(forward, &mut parts));

@@ -1,8 +1,8 @@
 //! The native module of the Python package `gatewright`: a handle on the compiled table. It converts arguments and
 //! results; every rule is the library's.
 //!
-//! - `headers`: header fields of any shape as octets, and back.
-//! - `question`: arguments of a call as a request.
+//! - `headers`: header fields of any shape as octets, and back; `reads`, `dict`: only those that count.
+//! - `keywords`, `question`: arguments of a call as a request.
 //! - `table`: the class `Table`.
 //! - `decision`: the classes `Forward`, `Redirect` and `Respond`.
 //! - `options`, `sessions`, `data`: options, keys of sessions, JSON as Python objects.
@@ -10,9 +10,12 @@
 
 mod data;
 mod decision;
+mod dict;
 mod headers;
+mod keywords;
 mod options;
 mod question;
+mod reads;
 mod sessions;
 mod table;
 

@@ -1,22 +1,23 @@
 //! The class `Table`.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gatewright::decision::Matched;
 use gatewright::load::{self, Loader};
-use gatewright::session::Sessions;
 use gatewright::table::{BackendId, Endpoints, PortProtocol};
 use gatewright::{Compiled, Diagnostic, Status, compile};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::decision;
 use crate::headers::Lines;
-use crate::question::{Asked, Obvious, Where, octets, version};
-use crate::sessions::SessionKeys;
+use crate::keywords::Keywords;
+use crate::question::{Obvious, Where, octets};
+use crate::reads::Reads;
 use crate::{data, options};
 
 /// A source: its name, and its octets.
@@ -26,7 +27,8 @@ type Sources = Vec<(String, Vec<u8>)>;
 #[pyclass(frozen, subclass, module = "gatewright._gatewright")]
 pub(crate) struct Table {
     pub(crate) inner: gatewright::Table,
-    obvious: Obvious,
+    pub(crate) obvious: Obvious,
+    reads: Reads,
     sources: Arc<Sources>,
     options: Py<PyDict>,
     status: Status,
@@ -34,7 +36,7 @@ pub(crate) struct Table {
     broken: bool,
     /// Python objects of backends and matches: made once, then shared by every decision.
     backends: Vec<PyOnceLock<Py<PyAny>>>,
-    matches: Mutex<std::collections::HashMap<Matched, Py<PyAny>>>,
+    matches: Mutex<HashMap<Matched, Py<PyAny>>>,
 }
 
 #[pymethods]
@@ -61,6 +63,7 @@ impl Table {
         let backends = last.map_or(0, |last| last as usize + 1);
         Ok(Self {
             obvious: Obvious::new(&table),
+            reads: Reads::of(&table),
             inner: table,
             sources: Arc::new(read),
             options: options.copy()?.unbind(),
@@ -79,7 +82,7 @@ impl Table {
     /// url: `https://host/path?query`, or path and query of a request line. Text is sent as UTF-8, bytes are taken as they are.
     ///
     /// headers: a mapping of names to values, where a list of values stands for as many lines; or pairs of name and value; or
-    /// any object with `multi_items()` or `items()`. Text is Latin-1. Repeated names count, in their order. 65,536 lines at most.
+    /// any object with `multi_items()` or `items()`. Text is Latin-1. Repeated names count, in their order. 16,384 lines at most.
     ///
     /// gateway: `namespace/name` of the Gateway it arrives at; None is the only one.
     ///
@@ -103,7 +106,7 @@ impl Table {
     /// sessions, now: keys of session persistence, and the time in seconds since 1970.
     ///
     /// Raises PlaceError (a LookupError) for a Gateway, port or listener that the table does not have, TypeError for an argument of
-    /// another type, ValueError for header fields that no message can have, OverflowError for a number out of range.
+    /// another type, ValueError for header fields that no message can have (of those that the table looks at), OverflowError for a number out of range.
     ///
     /// >>> import gatewright
     /// >>> table = gatewright.load("gateway.yaml")
@@ -112,84 +115,45 @@ impl Table {
     /// ('cart', '/cart?id=7', datetime.timedelta(seconds=10))
     /// >>> table.decide("GET", "/cart", [("host", "other.example")]).status
     /// 404
-    #[pyo3(signature = (method, url, headers = None, *, gateway = None, port = None, listener = None, sni = None, service = None, client = None, authority = None, scheme = None, http_version = None, pick = None, sessions = None, now = None))]
-    #[allow(clippy::too_many_arguments, reason = "keywords")]
+    // Of keywords one by one each costs some time even where it is absent.
+    #[pyo3(
+        signature = (method, url, headers = None, **options),
+        text_signature = "($self, method, url, headers=None, *, gateway=None, port=None, listener=None, sni=None, service=None, client=None, authority=None, scheme=None, http_version=None, pick=None, sessions=None, now=None)"
+    )]
     fn decide<'py>(
         slf: &Bound<'py, Self>,
         method: &Bound<'py, PyString>,
         url: &Bound<'py, PyAny>,
         headers: Option<&Bound<'py, PyAny>>,
-        gateway: Option<&str>,
-        port: Option<u16>,
-        listener: Option<&str>,
-        sni: Option<&str>,
-        service: Option<&str>,
-        client: Option<&str>,
-        authority: Option<&Bound<'py, PyAny>>,
-        scheme: Option<&str>,
-        http_version: Option<&str>,
-        pick: Option<u64>,
-        sessions: Option<&Bound<'py, SessionKeys>>,
-        now: Option<u64>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();
-        let pick = crate::question::pick(pick);
-        Lines::read(headers)?.with(|headers| {
-            let asked = Asked {
-                method: method.to_str()?,
-                target: octets(url, "url")?,
-                scheme,
-                authority: authority.map(|text| octets(text, "authority")).transpose()?,
-                version: version(http_version)?,
-                headers,
-            };
-            let place = Where { gateway, port, listener, sni, service, client };
-            let Some(request) = asked.at(&place, &this.inner, &this.obvious)? else {
+        let keywords = Keywords::read(options)?;
+        Lines::read(headers, Some(&this.reads))?.with(|headers| {
+            let Some((request, pick)) = keywords.request(this, method.to_str()?, octets(url, "url")?, headers)? else {
                 return data::model(slf.py())?.getattr("PASS_THROUGH");
             };
-            let owned = match sessions {
+            let owned = match keywords.sessions()? {
                 None => this.inner.decide_owned(&request, pick),
-                Some(keys) => {
-                    let now = now.ok_or_else(|| PyTypeError::new_err("sessions need now: seconds since 1970"))?;
-                    this.inner.decide_owned_with_sessions(&request, pick, &Sessions { keys: &keys.get().0, now })
-                }
+                Some(sessions) => this.inner.decide_owned_with_sessions(&request, pick, &sessions),
             };
             decision::object(slf, owned)
         })
     }
 
     /// The explanation of a decision, as JSON and as text.
-    #[pyo3(signature = (method, url, headers = None, *, gateway = None, port = None, listener = None, sni = None, service = None, client = None, authority = None, scheme = None, http_version = None, pick = None))]
-    #[allow(clippy::too_many_arguments, reason = "keywords")]
+    #[pyo3(signature = (method, url, headers = None, **options))]
     fn _explain<'py>(
         &self,
         py: Python<'py>,
         method: &str,
         url: &Bound<'py, PyAny>,
         headers: Option<&Bound<'py, PyAny>>,
-        gateway: Option<&str>,
-        port: Option<u16>,
-        listener: Option<&str>,
-        sni: Option<&str>,
-        service: Option<&str>,
-        client: Option<&str>,
-        authority: Option<&Bound<'py, PyAny>>,
-        scheme: Option<&str>,
-        http_version: Option<&str>,
-        pick: Option<u64>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Option<(Bound<'py, PyAny>, String)>> {
-        let pick = crate::question::pick(pick);
-        Lines::read(headers)?.with(|headers| {
-            let asked = Asked {
-                method,
-                target: octets(url, "url")?,
-                scheme,
-                authority: authority.map(|text| octets(text, "authority")).transpose()?,
-                version: version(http_version)?,
-                headers,
-            };
-            let place = Where { gateway, port, listener, sni, service, client };
-            let Some(request) = asked.at(&place, &self.inner, &self.obvious)? else { return Ok(None) };
+        let keywords = Keywords::read(options)?;
+        Lines::read(headers, None)?.with(|headers| {
+            let Some((request, pick)) = keywords.request(self, method, octets(url, "url")?, headers)? else { return Ok(None) };
             let explanation = self.inner.explain(&request, pick);
             Ok(Some((data::plain(py, &explanation)?, explanation.to_string())))
         })

@@ -19,7 +19,7 @@ use crate::world::{self, Random};
 pub type Property = fn(seed: u64, cases: u64) -> Result<(), String>;
 
 /// Every property by its name.
-pub const ALL: [(&str, Property); 8] = [
+pub const ALL: [(&str, Property); 9] = [
     ("what is matched is what is forwarded, and canonical", paths),
     ("the spelling of the host changes nothing", hosts),
     ("the order of objects changes nothing", order),
@@ -27,6 +27,7 @@ pub const ALL: [(&str, Property); 8] = [
     ("a route for another host, or a less specific rule, changes nothing", additions),
     ("without a grant nothing more is reached", grants),
     ("the rule that wins does match", matches),
+    ("fields that the table does not name change nothing", fields),
     ("the index finds what asking every match finds", compare::index),
 ];
 
@@ -413,6 +414,32 @@ pub fn matches(seed: u64, cases: u64) -> Result<(), String> {
         }
         Ok(())
     })
+}
+
+/// A request with the fields of [`Table::header_names`] alone is decided alike.
+///
+/// # Errors
+///
+/// The first contradiction.
+pub fn fields(seed: u64, cases: u64) -> Result<(), String> {
+    let mut left_out = 0_u64;
+    each_request(seed, cases, |random, resources, requests| {
+        let table = compiled(resources).table;
+        let names = table.header_names().ok_or("a table that depends on every field")?;
+        let named = |name: &str| names.iter().any(|known| known.as_str().eq_ignore_ascii_case(name));
+        for request in requests {
+            let mut request = request.clone();
+            let further = ["origin", "access-control-request-method", "cookie", "x-unknown", "accept", "x-v", "content-type"];
+            request.headers.push((further[random.below(further.len())].to_owned(), "GET".to_owned()));
+            let fewer: Vec<_> = request.headers.iter().filter(|(name, _)| named(name)).cloned().collect();
+            left_out += u64::from(fewer.len() < request.headers.len());
+            let short = WorldRequest { headers: fewer, ..request.clone() };
+            differs("fields that are not named", &report(&table, &request, &[]), &report(&table, &short, &[]), &request)?;
+        }
+        Ok(())
+    })?;
+    // A property of nothing would hold.
+    if left_out * 4 < cases { Err(format!("only {left_out} of {cases} requests have fields that are left out")) } else { Ok(()) }
 }
 
 fn holds(m: &HttpRouteMatch, request: &WorldRequest, preflight: bool) -> bool {

@@ -4,9 +4,6 @@ use http::{HeaderMap, HeaderName, Version, header, request::Parts};
 
 use crate::table::{FrontendId, ListenerId, PortId};
 
-// A static, because a borrow of it outlives the call.
-static HOST: HeaderName = header::HOST;
-
 /// A request, borrowed: nothing here is copied to decide it.
 ///
 /// Give the target and the authority **as they came over the wire**: making them canonical is the table's
@@ -85,35 +82,6 @@ pub enum Authority<'a> {
     Ambiguous,
 }
 
-impl<'a> Authority<'a> {
-    /// The authority of a request: the one that its target or `:authority` names, or else that of its one `Host` field
-    /// ([R-H1], [R-H2]).
-    ///
-    /// ```
-    /// use gatewright::Authority;
-    /// use http::Version;
-    ///
-    /// let headers = [("host", "example.com")];
-    /// assert_eq!(Authority::of(None, &headers, Version::HTTP_11), Authority::Given(b"example.com"));
-    /// assert_eq!(Authority::of(Some(b"example.org"), &headers, Version::HTTP_2), Authority::Ambiguous);
-    /// ```
-    pub fn of<H: Headers + ?Sized>(named: Option<&'a [u8]>, headers: &'a H, version: Version) -> Self {
-        let mut hosts = headers.values(&HOST);
-        let host = hosts.next();
-        if hosts.next().is_some() {
-            return Self::Ambiguous;
-        }
-        match (named, host) {
-            // RFC 9113 8.3.1: they must agree. RFC 9112 3.2.2: in HTTP/1 the absolute form replaces Host.
-            (Some(named), Some(host)) if version >= Version::HTTP_2 && !named.eq_ignore_ascii_case(host) => Self::Ambiguous,
-            (Some(named), _) => Self::Given(named),
-            (None, Some(host)) => Self::Given(host),
-            (None, None) if version <= Version::HTTP_10 => Self::Absent,
-            (None, None) => Self::Missing,
-        }
-    }
-}
-
 impl<'a> Request<'a, HeaderMap> {
     /// The view of a request of the `http` crate, as hyper hands it to a service.
     ///
@@ -124,11 +92,51 @@ impl<'a> Request<'a, HeaderMap> {
             arrival,
             method: parts.method.as_str(),
             scheme: parts.uri.scheme_str(),
-            authority: Authority::of(parts.uri.authority().map(|authority| authority.as_str().as_bytes()), &parts.headers, parts.version),
+            authority: authority_of(parts),
             target: target_of(parts),
             headers: &parts.headers,
         }
     }
+}
+
+impl<'a> Authority<'a> {
+    /// `:authority`, or the authority of an absolute-form target, reconciled with the values of the `Host` fields:
+    /// several of them are ambiguous, and in HTTP/2 and later both must agree (RFC 9113 section 8.3.1), while in HTTP/1
+    /// the target's replaces `Host` (RFC 9112 section 3.2.2).
+    ///
+    /// ```
+    /// use gatewright::Authority;
+    /// use http::Version;
+    ///
+    /// let of = |target: Option<&'static str>, hosts: &[&'static str], version| {
+    ///     Authority::reconcile(target.map(str::as_bytes), hosts.iter().map(|host| host.as_bytes()), version)
+    /// };
+    /// assert_eq!(of(None, &["a.example"], Version::HTTP_11), Authority::Given(b"a.example"));
+    /// assert_eq!(of(Some("b.example"), &["a.example"], Version::HTTP_11), Authority::Given(b"b.example"));
+    /// assert_eq!(of(Some("b.example"), &["a.example"], Version::HTTP_2), Authority::Ambiguous);
+    /// assert_eq!(of(None, &["a.example", "a.example"], Version::HTTP_11), Authority::Ambiguous);
+    /// assert_eq!(of(None, &[], Version::HTTP_11), Authority::Missing);
+    /// assert_eq!(of(None, &[], Version::HTTP_10), Authority::Absent);
+    /// ```
+    pub fn reconcile(target: Option<&'a [u8]>, hosts: impl IntoIterator<Item = &'a [u8]>, version: Version) -> Self {
+        let mut hosts = hosts.into_iter();
+        let host = hosts.next();
+        if hosts.next().is_some() {
+            return Self::Ambiguous;
+        }
+        match (target, host) {
+            (Some(authority), Some(host)) if version >= Version::HTTP_2 && !authority.eq_ignore_ascii_case(host) => Self::Ambiguous,
+            (Some(authority), _) => Self::Given(authority),
+            (None, Some(host)) => Self::Given(host),
+            (None, None) if version <= Version::HTTP_10 => Self::Absent,
+            (None, None) => Self::Missing,
+        }
+    }
+}
+
+fn authority_of(parts: &Parts) -> Authority<'_> {
+    let hosts = parts.headers.get_all(header::HOST).iter().map(http::HeaderValue::as_bytes);
+    Authority::reconcile(parts.uri.authority().map(|authority| authority.as_str().as_bytes()), hosts, parts.version)
 }
 
 /// Path and query; an absolute-form target without path is `/` (RFC 9112 3.2.1).

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::{Loaded, Loader};
+use super::{Loaded, Loader, takes};
 
 /// A path that could not be read.
 #[derive(Debug)]
@@ -52,9 +52,7 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-/// The files that [`paths`] would read, sorted. Of a folder these are `*.yaml`, `*.yml` and `*.json`; names that
-/// begin with a dot are passed over (Kubernetes keeps the versions of a mounted ConfigMap under such names, and
-/// the visible names are links to the current one).
+/// The files that [`paths`] would read, sorted. Of a folder these are what [`takes`] names, and so on below.
 pub fn files<P: AsRef<Path>>(paths: &[P]) -> (Vec<PathBuf>, Vec<IoError>) {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     // Folders on the way down: a link to one of them is not followed again.
@@ -83,12 +81,13 @@ fn folder(path: &Path, above: &mut BTreeSet<PathBuf>, found: &mut Vec<PathBuf>, 
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with('.') {
+        let is_folder = path.is_dir();
+        if !takes(&entry.file_name().to_string_lossy(), is_folder) {
             continue;
         }
-        if path.is_dir() {
+        if is_folder {
             folder(&path, above, found, errors);
-        } else if path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known)) {
+        } else {
             found.push(path);
         }
     }

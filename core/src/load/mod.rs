@@ -86,6 +86,21 @@ impl Loaded {
     }
 }
 
+/// Whether an entry of a folder is looked at: manifests by their ending, and no name that begins with a dot, since
+/// Kubernetes keeps the versions of a mounted ConfigMap under such names (the visible ones are links to the current one).
+/// For programs that read files themselves; `paths` does it all.
+///
+/// ```
+/// use gatewright::load::takes;
+///
+/// assert!(takes("web.yaml", false) && takes("web.json", false) && takes("teams", true));
+/// assert!(!takes("README.md", false) && !takes("..data", true) && !takes(".web.yaml", false));
+/// ```
+pub fn takes(name: &str, is_folder: bool) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    !name.starts_with('.') && (is_folder || ["yaml", "yml", "json"].contains(&ending))
+}
+
 /// Loads one text. `name` is what diagnostics call it.
 pub fn load_text(name: &str, text: &str) -> Loaded {
     let mut loader = Loader::new();

@@ -10,6 +10,7 @@ mod info;
 mod parent;
 pub(crate) mod path_index;
 pub(crate) mod precedence;
+mod reads;
 pub(crate) mod rule;
 pub(crate) mod slots;
 
