@@ -192,7 +192,8 @@ macro_rules! decisions {
                 self.0.all(py, "extensions", "ObjectRef")
             }
 
-            /// The header fields of a response as the client gets them, as pairs: CORS included, in lower case.
+            /// The header fields of a response as the client gets them, as pairs: CORS included, names in lower case.
+            /// Those of one name keep their order.
             ///
             /// headers: of the backend's response, in any shape that `Table.decide` takes.
             ///
@@ -202,7 +203,8 @@ macro_rules! decisions {
             ///
             /// >>> import gatewright
             /// >>> table = gatewright.load("gateway.yaml")
-            /// >>> table.decide("GET", "http://shop.example/cart").apply_response([(b"Server", b"cart"), (b"Age", b"1")])
+            /// >>> decision = table.decide("GET", "http://shop.example/cart")
+            /// >>> sorted(decision.apply_response([(b"Server", b"cart"), (b"Age", b"1")]))
             /// [(b'age', b'1'), (b'x-served-by', b'gateway')]
             #[pyo3(signature = (headers = None, /, *, as_bytes = None))]
             fn apply_response<'py>(
@@ -336,7 +338,7 @@ decisions! {
         }
 
         /// The header fields for the backend, as pairs: without those of one hop and without aliases of known names, with `host`,
-        /// edited as the rule says, in lower case.
+        /// edited as the rule says, names in lower case. Those of one name keep their order.
         ///
         /// headers: of the request, in any shape that `Table.decide` takes.
         ///
@@ -347,7 +349,7 @@ decisions! {
         /// >>> import gatewright
         /// >>> table = gatewright.load("gateway.yaml")
         /// >>> decision = table.decide("GET", "http://shop.example/cart")
-        /// >>> decision.apply_request([("Accept", "text/html"), ("Connection", "close")])
+        /// >>> sorted(decision.apply_request([("Accept", "text/html"), ("Connection", "close")]))
         /// [('accept', 'text/html'), ('host', 'shop.example'), ('x-shop', 'live')]
         #[pyo3(signature = (headers = None, /, *, as_bytes = None))]
         fn apply_request<'py>(
