@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, Union
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, Union
 
 if TYPE_CHECKING:
     from ._gatewright import SessionKeys
@@ -16,7 +16,7 @@ _T_co = TypeVar("_T_co", covariant=True)
 class _Items(Protocol[_T_co]):
     """What tells repeated names by ``items``: werkzeug, aiohttp, ``email.message``."""
 
-    def items(self) -> Iterable[tuple[_T_co, Any]]: ...
+    def items(self) -> Iterable[tuple[_T_co, _T_co | list[_T_co]]]: ...
 
 
 class _MultiItems(Protocol[_T_co]):
