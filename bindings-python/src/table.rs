@@ -141,6 +141,18 @@ impl Table {
         })
     }
 
+    /// What a call costs that does nothing, for the benchmark: the signature of `decide`.
+    #[pyo3(signature = (method, url, headers = None, **options))]
+    fn _nothing(
+        &self,
+        method: &Bound<'_, PyString>,
+        url: &Bound<'_, PyAny>,
+        headers: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) {
+        let _ = (method, url, headers, options);
+    }
+
     /// The explanation of a decision, as JSON and as text.
     #[pyo3(signature = (method, url, headers = None, **options))]
     fn _explain<'py>(
