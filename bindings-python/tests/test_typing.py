@@ -12,8 +12,8 @@ import pytest
 from conftest import HERE
 
 PACKAGE = Path(gatewright.__file__).parent
-#: What is checked: examples stand beside the package, where there is a checkout.
-CHECKED = [str(path) for path in (PACKAGE, *sorted(HERE.glob("*.py")))]
+#: What is checked: the package as it is installed, the examples and these tests.
+CHECKED = [str(path) for path in (PACKAGE, HERE.parent / "examples", *sorted(HERE.glob("*.py"))) if path.exists()]
 
 
 def run(*command: str) -> None:
@@ -23,7 +23,7 @@ def run(*command: str) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
 def test_stubs_are_those_of_the_binary() -> None:
-    run(sys.executable, "-m", "mypy.stubtest", "gatewright", "--allowlist", str(HERE / "stubtest-allowlist.txt"))
+    run(sys.executable, "-m", "mypy.stubtest", "gatewright", "--allowlist", str(HERE.parent / "stubtest-allowlist.txt"))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
