@@ -226,7 +226,8 @@ def test_asgi(table: Table, places: Table) -> None:
         assert isinstance(decision, Forward) and decision.backend.name == name
     decision = places.decide_asgi(scope(**host), scheme="https", http_version="2")
     assert isinstance(decision, Forward) and decision.backend.name == "safe", "options are those of decide"
-    assert isinstance(table.decide_asgi(scope(headers=[])), Respond)
+    hostless = [table.decide_asgi(scope(headers=[], http_version=version)) for version in ("1.0", "1.1", "2")]
+    assert [one.status for one in hostless if isinstance(one, Respond)] == [404, 400, 400], "HTTP/1.0 may come without a host"
     with pytest.raises(TypeError):
         table.decide_asgi(scope(), colour="red")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue]
 
@@ -257,6 +258,12 @@ def test_wsgi(table: Table, places: Table) -> None:
     # Octets beyond ASCII come as Latin-1 (PEP 3333).
     decision = table.decide_wsgi(environ(RAW_URI="/cart/\xc3\xa9", HTTP_X_A="\xe9"))
     assert decision == table.decide("GET", "/cart/é".encode(), [(b"host", b"shop.example")], http_version="1.1", scheme="http")
+    with pytest.raises(ValueError, match="latin-1"):
+        table.decide_wsgi(environ(RAW_URI="/cart/€"))
+    hostless = environ(RAW_URI="/")
+    del hostless["HTTP_HOST"]
+    answers = [table.decide_wsgi(hostless | {"SERVER_PROTOCOL": protocol}) for protocol in ("HTTP/1.0", "HTTP/1.1")]
+    assert [one.status for one in answers if isinstance(one, Respond)] == [404, 400]
 
 
 def test_wsgi_of_werkzeug(table: Table) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import tomllib
+import re
 from collections import UserDict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
@@ -247,5 +247,6 @@ def test_what_a_table_tells(table: Table) -> None:
 
 
 def test_the_version_is_that_of_the_workspace() -> None:
-    workspace = Path(__file__).parents[2] / "Cargo.toml"
-    assert gatewright.__version__ == tomllib.loads(workspace.read_text())["workspace"]["package"]["version"]
+    workspace = (Path(__file__).parents[2] / "Cargo.toml").read_text().partition("[workspace.package]")[2]
+    found = re.search(r'^version = "(.+)"$', workspace, re.MULTILINE)
+    assert found is not None and gatewright.__version__ == found[1]

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import gatewright
 import pytest
 from gatewright import ObjectRef, RoutingRow, Table
-from gatewright._picture import dot, html, mermaid
+from gatewright._picture import MOST_ROWS, dot, html, mermaid
 
 HOSTILE = [
     '</script><script>alert(1)</script>',
@@ -88,3 +88,8 @@ def test_an_empty_table_has_pictures() -> None:
     assert empty.to_mermaid() == "flowchart LR\n"
     assert "0 matches" in empty._repr_html_()
     assert empty.to_dot().count("\n") == 3
+
+
+def test_a_notebook_is_not_flooded() -> None:
+    page = html(row(str(n)) for n in range(MOST_ROWS + 1))
+    assert page.count("<tr>") == MOST_ROWS + 1 and f"{MOST_ROWS + 1} matches" in page and f"the first {MOST_ROWS} are shown" in page

@@ -7,6 +7,9 @@ from html import escape
 
 from ._model import RoutingRow
 
+#: Rows of HTML at most: a notebook keeps what it shows.
+MOST_ROWS = 1000
+
 #: A page may be light or dark; colours of text are its own.
 _STYLE = (
     ".gatewright{border-collapse:collapse;color:inherit}"
@@ -64,9 +67,10 @@ def dot(rows: Iterable[RoutingRow]) -> str:
 
 def html(rows: Iterable[RoutingRow]) -> str:
     """A table of HTML that needs nothing else; what is the same as in the row above is left out."""
+    all_rows = list(rows)
     body: list[str] = []
     before = ("", "")
-    for row in rows:
+    for row in all_rows[:MOST_ROWS]:
         place, hostname, _, action = _levels(row)
         first = "" if before[0] == place else place
         second = "" if before == (place, hostname) else hostname
@@ -75,5 +79,6 @@ def html(rows: Iterable[RoutingRow]) -> str:
         cells = (first, second, row.conditions or "any connection", rule, action)
         body.append("<tr>" + "".join(f"<td><code>{escape(cell)}</code></td>" for cell in cells) + "</tr>")
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Listener", "Hostname", "Match", "Route", "Action"))
-    caption = f"<caption>{len(body)} matches, in the order in which they are tried</caption>"
+    shown = "" if len(body) == len(all_rows) else f"; the first {len(body)} are shown"
+    caption = f"<caption>{len(all_rows)} matches, in the order in which they are tried{shown}</caption>"
     return f"<style>{_STYLE}</style><table class=\"gatewright\">{caption}<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
