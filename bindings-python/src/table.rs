@@ -75,12 +75,51 @@ impl Table {
         })
     }
 
-    /// decide(method, url, headers=None, *, gateway=None, port=None, listener=None, sni=None, service=None, client=None, authority=None, scheme=None, http_version=None, pick=None, sessions=None, now=None)
-    /// --
+    /// Decides one request: `Forward`, `Redirect` or `Respond`. No route is a decision, too (404).
     ///
-    /// Decides one request. It never fails for a request: no route is a decision, too.
+    /// method: as the client sent it; case counts.
+    ///
+    /// url: `https://host/path?query`, or path and query of a request line. Text is sent as UTF-8, bytes are taken as they are.
+    ///
+    /// headers: a mapping of names to values, where a list of values stands for as many lines; or pairs of name and value; or
+    /// any object with `multi_items()` or `items()`. Text is Latin-1. Repeated names count, in their order. 16,384 lines at most.
+    ///
+    /// gateway: `namespace/name` of the Gateway it arrives at; None is the only one.
+    ///
+    /// port: number of the port there; None is the only one, else the one that has the scheme. Of a Service, 80.
+    ///
+    /// listener: name of the listener that the TLS handshake chose, instead of port; of a ListenerSet, `namespace/set name`.
+    ///
+    /// sni: server name of the TLS handshake; None is the host of the request, and "" is no server name.
+    ///
+    /// service, client: in a mesh, instead of a Gateway: `namespace/name` of the Service, and the namespace of the client. When no
+    /// route has the Service as parent the decision is `PassThrough`.
+    ///
+    /// authority: `host[:port]` of a request whose url has none; None is the Host field among the headers.
+    ///
+    /// scheme: `http` or `https`; None is that of the url, else of the listener.
+    ///
+    /// http_version: `1.0`, `1.1`, `2` or `3`: whether a request without a host is in order.
+    ///
+    /// pick: from 0 to 2**64 - 1; chooses among weighted backends and mirrors. None is a random number.
+    ///
+    /// sessions, now: keys of session persistence, and the time in seconds since 1970.
+    ///
+    /// Raises PlaceError (a LookupError) for a Gateway, port or listener that the table does not have, TypeError for an argument of
+    /// another type, ValueError for header fields that no message can have (of those that the table looks at), OverflowError for a number out of range.
+    ///
+    /// >>> import gatewright
+    /// >>> table = gatewright.load("gateway.yaml")
+    /// >>> decision = table.decide("GET", "http://shop.example/cart?id=7", {"accept": "text/html"})
+    /// >>> decision.backend.name, decision.target, decision.request_timeout
+    /// ('cart', '/cart?id=7', datetime.timedelta(seconds=10))
+    /// >>> table.decide("GET", "/cart", [("host", "other.example")]).status
+    /// 404
     // Of keywords one by one each costs some time even where it is absent.
-    #[pyo3(signature = (method, url, headers = None, **options))]
+    #[pyo3(
+        signature = (method, url, headers = None, **options),
+        text_signature = "($self, method, url, headers=None, *, gateway=None, port=None, listener=None, sni=None, service=None, client=None, authority=None, scheme=None, http_version=None, pick=None, sessions=None, now=None)"
+    )]
     fn decide<'py>(
         slf: &Bound<'py, Self>,
         method: &Bound<'py, PyString>,
@@ -281,9 +320,6 @@ impl Table {
     }
 }
 
-/// read_files(paths)
-/// --
-///
 /// The manifests in files and folders, as pairs of name and octets, and what could not be read, as texts.
 #[pyfunction]
 pub(crate) fn read_files<'py>(py: Python<'py>, paths: Vec<PathBuf>) -> PyResult<(Bound<'py, PyList>, Vec<String>)> {

@@ -37,6 +37,7 @@ from ._model import (
     Verdict,
 )
 from ._table import Decision, Options, Source, Table, compile, load
+from ._types import Headers
 from ._watch import Watcher, watch
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Gateway",
     "GatewrightError",
     "HeaderEdit",
+    "Headers",
     "Listener",
     "ManifestError",
     "Match",
