@@ -29,8 +29,13 @@ spec:
 """
 
 
-def snippets(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+def snippets(kind: str, readme: Path = README) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", readme.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def promised(code: str) -> list[str]:
+    """What the comments behind calls of print say."""
+    return [text for line in code.splitlines() if line.lstrip().startswith("print(") for text in re.findall(r"\s# (.+)$", line)]
 
 
 @pytest.fixture
@@ -51,10 +56,16 @@ def test_decisions_are_printed_as_they_stand_there(folder: Path) -> None:
     assert len(blocks) == 3
     (folder / "all.py").write_text("\n".join(blocks))
     printed = run(folder, "all.py").splitlines()
-    wanted = [text for line in "\n".join(blocks).splitlines() if line.lstrip().startswith("print(") for text in re.findall(r"\s# (.+)$", line)]
+    wanted = promised("\n".join(blocks))
     assert len(wanted) == 3
     for text in wanted:
         assert text in printed
+
+
+def test_the_readme_of_the_project() -> None:
+    root = README.parent.parent
+    [block] = snippets("python", root / "README.md")
+    assert run(root, "-c", block).splitlines() == promised(block)
 
 
 def test_the_gateway_serves(folder: Path) -> None:
