@@ -79,8 +79,13 @@ impl Held {
         }
     }
 
-    fn same(&self, other: &Bound<'_, PyAny>) -> bool {
-        of(other).is_some_and(|other| other.report() == self.report())
+    /// Whether both say the same; what is no decision may have a word of its own.
+    fn same<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = other.py();
+        match of(other) {
+            Some(other) => Ok((other.report() == self.report()).into_pyobject(py)?.to_owned().into_any()),
+            None => Ok(py.NotImplemented().into_bound(py)),
+        }
     }
 
     fn hash(&self) -> u64 {
@@ -91,8 +96,8 @@ impl Held {
     }
 
     /// Header fields after what the decision does to those of a response.
-    fn response<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyList>> {
-        let lines = Lines::read(headers)?;
+    fn response<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>, as_bytes: Option<bool>) -> PyResult<Bound<'py, PyList>> {
+        let lines = Lines::read(headers, None)?;
         let mut map = lines.map()?;
         match self.owned.decision() {
             Decision::Forward(forward) => apply::response_headers(&forward.response, &mut map),
@@ -100,7 +105,7 @@ impl Held {
             Decision::Respond(respond) => apply::response_headers(&respond.response, &mut map),
             _ => {}
         }
-        pairs(py, &map, lines.are_bytes())
+        pairs(py, &map, as_bytes.unwrap_or_else(|| lines.are_bytes()))
     }
 
     /// Status and header fields of an answer.
@@ -187,29 +192,54 @@ macro_rules! decisions {
                 self.0.all(py, "extensions", "ObjectRef")
             }
 
-            /// apply_response(headers=None, /)
-            /// --
+            /// The header fields of a response as the client gets them, as pairs: CORS included, names in lower case.
+            /// Those of one name keep their order.
             ///
-            /// The header fields of a response as the client gets them, as pairs of the same text as given.
-            #[pyo3(signature = (headers = None, /))]
-            fn apply_response<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyList>> {
-                self.0.response(py, headers)
+            /// headers: of the backend's response, in any shape that `Table.decide` takes.
+            ///
+            /// as_bytes: whether the pairs are of bytes or of text; None is as given, and text where nothing is given.
+            ///
+            /// Raises TypeError and ValueError for header fields as `Table.decide` does.
+            ///
+            /// >>> import gatewright
+            /// >>> table = gatewright.load("gateway.yaml")
+            /// >>> decision = table.decide("GET", "http://shop.example/cart")
+            /// >>> sorted(decision.apply_response([(b"Server", b"cart"), (b"Age", b"1")]))
+            /// [(b'age', b'1'), (b'x-served-by', b'gateway')]
+            #[pyo3(signature = (headers = None, /, *, as_bytes = None))]
+            fn apply_response<'py>(
+                &self,
+                py: Python<'py>,
+                headers: Option<&Bound<'py, PyAny>>,
+                as_bytes: Option<bool>,
+            ) -> PyResult<Bound<'py, PyList>> {
+                self.0.response(py, headers, as_bytes)
             }
 
-            /// to_dict()
-            /// --
+            /// The decision as data, with the names that `gatewright decide -o json` has. It is the caller's own.
             ///
-            /// The decision as data, with the names that `gatewright decide -o json` has.
+            /// >>> import gatewright
+            /// >>> table = gatewright.load("gateway.yaml")
+            /// >>> table.decide("GET", "http://other.example/").to_dict()["decision"]
+            /// 'respond'
             fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
                 data::plain(py, &self.0.report())
             }
 
-            fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+            fn __eq__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
                 self.0.same(other)
             }
 
             fn __hash__(&self) -> u64 {
                 self.0.hash()
+            }
+
+            fn __copy__(slf: Py<Self>) -> Py<Self> {
+                slf
+            }
+
+            fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+                slf
             }
 
             fn __str__(&self) -> String {
@@ -307,33 +337,52 @@ decisions! {
             data::built(py, "Session", session.into_any()).map(Some)
         }
 
-        /// apply_request(headers=None, /)
-        /// --
+        /// The header fields for the backend, as pairs: without those of one hop and without aliases of known names, with `host`,
+        /// edited as the rule says, names in lower case. Those of one name keep their order.
         ///
-        /// The header fields for the backend, as pairs of the same text as given: without those of one hop and without
-        /// aliases of known names, with `host`, edited as the rule says.
-        #[pyo3(signature = (headers = None, /))]
-        fn apply_request<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyList>> {
-            let lines = Lines::read(headers)?;
+        /// headers: of the request, in any shape that `Table.decide` takes.
+        ///
+        /// as_bytes: whether the pairs are of bytes or of text; None is as given, and text where nothing is given.
+        ///
+        /// Raises TypeError and ValueError for header fields as `Table.decide` does.
+        ///
+        /// >>> import gatewright
+        /// >>> table = gatewright.load("gateway.yaml")
+        /// >>> decision = table.decide("GET", "http://shop.example/cart")
+        /// >>> sorted(decision.apply_request([("Accept", "text/html"), ("Connection", "close")]))
+        /// [('accept', 'text/html'), ('host', 'shop.example'), ('x-shop', 'live')]
+        #[pyo3(signature = (headers = None, /, *, as_bytes = None))]
+        fn apply_request<'py>(
+            &self,
+            py: Python<'py>,
+            headers: Option<&Bound<'py, PyAny>>,
+            as_bytes: Option<bool>,
+        ) -> PyResult<Bound<'py, PyList>> {
+            let lines = Lines::read(headers, None)?;
             let mut parts = http::Request::new(()).into_parts().0;
             parts.headers = lines.map()?;
             self.forward(|forward| apply::forward(forward, &mut parts));
-            pairs(py, &parts.headers, lines.are_bytes())
+            pairs(py, &parts.headers, as_bytes.unwrap_or_else(|| lines.are_bytes()))
         }
 
-        /// drops_trailer(name, /)
-        /// --
-        ///
         /// Whether a field of the request's trailer section must not be forwarded.
+        ///
+        /// >>> import gatewright
+        /// >>> table = gatewright.load("gateway.yaml")
+        /// >>> table.decide("GET", "http://shop.example/cart").drops_trailer("content-length")
+        /// True
         fn drops_trailer(&self, name: &Bound<'_, PyAny>) -> PyResult<bool> {
             let name = question::octets(name, "name")?;
             Ok(self.forward(|forward| forward.drops_trailer(name)).unwrap_or(true))
         }
 
-        /// session_field(sessions, endpoint, now)
-        /// --
+        /// The header field that tells the client its session, as name and value, or None when there is nothing to tell.
         ///
-        /// The header field that tells the client its session, or None when there is nothing to tell.
+        /// sessions, now: the keys, and the time in seconds since 1970, as `Table.decide` got them.
+        ///
+        /// endpoint: the one that answered, as `address:port`, or None where the table knows none.
+        ///
+        /// Raises ValueError for an endpoint that is no address and port.
         fn session_field(&self, sessions: &SessionKeys, endpoint: Option<&str>, now: u64) -> PyResult<Option<(String, String)>> {
             let address = endpoint.map(str::parse::<std::net::SocketAddr>).transpose();
             let address = address.map_err(|_| PyValueError::new_err("endpoint is address:port"))?;
@@ -358,10 +407,12 @@ decisions! {
             self.0.member(py, "location")
         }
 
-        /// answer()
-        /// --
-        ///
         /// Status and header fields of the answer; its body is empty.
+        ///
+        /// >>> import gatewright
+        /// >>> table = gatewright.load("gateway.yaml")
+        /// >>> table.decide("GET", "http://shop.example/old").answer()
+        /// Answer(status=301, headers=[('location', 'http://shop.example/cart')])
         fn answer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
             self.0.answer(py)
         }
@@ -393,10 +444,12 @@ decisions! {
             self.0.member(py, "message")
         }
 
-        /// answer()
-        /// --
-        ///
         /// Status and header fields of the answer; its body is empty.
+        ///
+        /// >>> import gatewright
+        /// >>> table = gatewright.load("gateway.yaml")
+        /// >>> table.decide("GET", "http://shop.example/old").answer()
+        /// Answer(status=301, headers=[('location', 'http://shop.example/cart')])
         fn answer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
             self.0.answer(py)
         }

@@ -2,35 +2,45 @@
 //!
 //! Text is Latin-1, as it is in every Python library that has header fields as text (PEP 3333): a code point is an octet.
 
-use std::cell::RefCell;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use smallvec::SmallVec;
 
-/// Field lines at most: who sends more is not understood, and an endless generator comes to an end.
-const MOST: usize = 65_536;
+use crate::dict;
+use crate::reads::Reads;
+
+/// Field lines at most: who sends more is not understood, and an endless generator comes to an end. A map of the `http` crate
+/// panics beyond 24,576 names, so that edits have room, too.
+const MOST: usize = 16_384;
 
 type Line<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 /// Names and values, as octets.
 pub(crate) type Octets<'a> = [(&'a [u8], &'a [u8])];
 
 /// The field lines of a call, kept alive while they are looked at.
-pub(crate) struct Lines<'py>(SmallVec<[Line<'py>; 16]>);
+pub(crate) struct Lines<'py, 'r> {
+    lines: SmallVec<[Line<'py>; 16]>,
+    /// The lines that count; `None` if all do.
+    reads: Option<&'r Reads>,
+    seen: usize,
+}
 
-impl<'py> Lines<'py> {
-    /// Reads a mapping, pairs, or whatever has `multi_items()` or `items()`.
-    pub(crate) fn read(headers: Option<&Bound<'py, PyAny>>) -> PyResult<Self> {
-        let mut lines = Self(SmallVec::new());
+impl<'py, 'r> Lines<'py, 'r> {
+    /// Reads the lines that `reads` counts, or all: of a mapping, of pairs, or of whatever has `multi_items()` or `items()`.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for what has no lines, `ValueError` for names that are no token (RFC 9110 section 5.1).
+    #[inline]
+    pub(crate) fn read(headers: Option<&Bound<'py, PyAny>>, reads: Option<&'r Reads>) -> PyResult<Self> {
+        let mut lines = Self { lines: SmallVec::new(), reads, seen: 0 };
         match headers {
             None => {}
             Some(headers) => {
                 if let Ok(dict) = headers.cast_exact::<PyDict>() {
-                    let all = RefCell::new(lines);
-                    dict.locked_for_each(|name, value| all.borrow_mut().push(name, value))?;
-                    lines = all.into_inner();
+                    dict::pick(dict, reads, |name, value| lines.keep(name, value))?;
                 } else if let Ok(list) = headers.cast::<PyList>() {
                     for line in list.iter() {
                         lines.push_pair(&line)?;
@@ -78,28 +88,36 @@ impl<'py> Lines<'py> {
         Err(PyTypeError::new_err(format!("a header field is a pair of name and value, not {}", type_name(pair))))
     }
 
-    /// A value that is a list stands for several lines.
     fn push(&mut self, name: Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
-        if self.0.len() >= MOST {
+        self.seen += 1;
+        if self.seen > MOST {
             return Err(PyValueError::new_err(format!("more than {MOST} header fields")));
         }
-        if let Ok(values) = value.cast::<PyList>() {
-            return values.iter().try_for_each(|value| self.push_line(name.clone(), value));
+        if let (Some(reads), Some(octets)) = (self.reads, ascii(&name)?)
+            && !counts(reads, octets)?
+        {
+            return Ok(());
         }
-        self.push_line(name, value)
+        self.keep(name, value)
     }
 
-    fn push_line(&mut self, name: Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
-        if self.0.len() >= MOST {
+    /// A value that is a list stands for several lines.
+    fn keep(&mut self, name: Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
+        let values = value.cast::<PyList>();
+        let more = values.as_ref().map_or(1, |values| values.len());
+        if self.lines.len() + more > MOST {
             return Err(PyValueError::new_err(format!("more than {MOST} header fields")));
         }
-        self.0.push((name, value));
+        match values {
+            Ok(values) => self.lines.extend(values.iter().map(|value| (name.clone(), value))),
+            Err(_) => self.lines.push((name, value)),
+        }
         Ok(())
     }
 
     /// Whether the caller's texts are `bytes`.
     pub(crate) fn are_bytes(&self) -> bool {
-        self.0.first().is_some_and(|(name, _)| name.is_instance_of::<PyBytes>())
+        self.lines.first().is_some_and(|(name, _)| name.is_instance_of::<PyBytes>())
     }
 
     /// Does something with the octets.
@@ -109,7 +127,7 @@ impl<'py> Lines<'py> {
     /// `TypeError` for what is no text, `ValueError` for what no field can have (RFC 9110 sections 5.1 and 5.5).
     pub(crate) fn with<R>(&self, then: impl FnOnce(&Octets<'_>) -> PyResult<R>) -> PyResult<R> {
         let mut octets: SmallVec<[(&[u8], &[u8]); 16]> = SmallVec::new();
-        for (name, value) in &self.0 {
+        for (name, value) in &self.lines {
             match (ascii(name)?, ascii(value)?) {
                 (Some(name), Some(value)) => octets.push((name, value)),
                 _ => return self.with_latin1(then),
@@ -121,7 +139,7 @@ impl<'py> Lines<'py> {
 
     /// The same for text with other octets than those of ASCII.
     fn with_latin1<R>(&self, then: impl FnOnce(&Octets<'_>) -> PyResult<R>) -> PyResult<R> {
-        let owned = self.0.iter().map(|(name, value)| Ok((latin1(name)?, latin1(value)?))).collect::<PyResult<Vec<_>>>()?;
+        let owned = self.lines.iter().map(|(name, value)| Ok((latin1(name)?, latin1(value)?))).collect::<PyResult<Vec<_>>>()?;
         let octets: Vec<(&[u8], &[u8])> = owned.iter().map(|(name, value)| (&**name, &**value)).collect();
         check(&octets)?;
         then(&octets)
@@ -130,6 +148,9 @@ impl<'py> Lines<'py> {
     /// The fields as a map of the `http` crate.
     pub(crate) fn map(&self) -> PyResult<HeaderMap> {
         self.with(|octets| {
+            if octets.len() > MOST {
+                return Err(PyValueError::new_err(format!("more than {MOST} header fields")));
+            }
             let mut map = HeaderMap::with_capacity(octets.len());
             for (name, value) in octets {
                 // Both were checked; a name of more than 64 KiB is still too long for the crate.
@@ -204,6 +225,13 @@ fn check(octets: &Octets<'_>) -> PyResult<()> {
 fn refused(name: &[u8], why: &str) -> PyErr {
     let shown: String = String::from_utf8_lossy(name).chars().take(64).flat_map(char::escape_debug).collect();
     PyValueError::new_err(format!("header field `{shown}` {why}"))
+}
+
+/// Whether a line counts; a name that is no token is refused in any case.
+#[inline]
+pub(crate) fn counts(reads: &Reads, name: impl AsRef<[u8]>) -> PyResult<bool> {
+    let name = name.as_ref();
+    if is_token(name) { Ok(reads.counts(name)) } else { Err(refused(name, "is no token (RFC 9110 section 5.1)")) }
 }
 
 /// Which octets a token has.

@@ -1,13 +1,16 @@
 //! The arguments of a call as a question to the table.
 
 use gatewright::table::{ListenerId, PortId, PortProtocol};
-use gatewright::{Arrival, Authority, Pick, Place, Request, Table};
-use http::Version;
+use gatewright::{Arrival, Authority, Headers as _, Pick, Place, Request, Table};
+use http::{HeaderName, Version, header};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::headers::Octets;
+
+// A static, because a borrow of it outlives the call.
+static HOST: HeaderName = header::HOST;
 
 /// Where a request or connection arrives, as the caller names it.
 #[derive(Default)]
@@ -127,16 +130,16 @@ impl<'a> Asked<'a> {
         let authority = match absolute {
             // The table takes that of the target.
             Some(_) => Authority::Absent,
-            None => Authority::of(self.authority, self.headers, version),
+            None => Authority::reconcile(self.authority, self.headers.values(&HOST), version),
         };
-        let sni = match (place.sni, listener) {
-            (Some(""), _) | (None, Some(_)) => None,
-            (Some(name), _) => Some(name),
-            // What every client of TLS does: it names the host that it asks for.
-            (None, None) => match (absolute, authority) {
+        let sni = match place.sni {
+            Some(name) => Some(name).filter(|name| !name.is_empty()),
+            None if listener.is_none() && is_tls(table, found) => match (absolute, authority) {
+                // What every client of TLS does: it names the host that it asks for.
                 (Some((_, named)), _) | (None, Authority::Given(named)) => std::str::from_utf8(named).ok(),
                 _ => None,
             },
+            None => None,
         };
         let arrival = Arrival { place: found, sni, listener };
         Ok(Some(Request { arrival, method: self.method, scheme: self.scheme, authority, target: self.target, headers: self.headers }))
@@ -154,6 +157,10 @@ impl<'a> Asked<'a> {
         let end = rest.iter().position(|octet| matches!(octet, b'/' | b'?' | b'#' | b'\\')).unwrap_or(rest.len());
         Some((scheme, &rest[..end]))
     }
+}
+
+fn is_tls(table: &Table, place: Place) -> bool {
+    matches!(place, Place::Port(id) if table.port(id).is_some_and(|port| port.protocol == PortProtocol::Tls))
 }
 
 /// The octets of a target or authority: `bytes`, or the UTF-8 of text.

@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gatewright::decision::Matched;
 use gatewright::load::{self, Loader};
-use gatewright::session::Sessions;
 use gatewright::table::{BackendId, Endpoints, PortProtocol};
 use gatewright::{Compiled, Diagnostic, Status, compile};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::decision;
 use crate::headers::Lines;
-use crate::question::{Asked, Obvious, Where, octets, version};
-use crate::sessions::SessionKeys;
+use crate::keywords::Keywords;
+use crate::question::{Obvious, Where, octets};
+use crate::reads::Reads;
 use crate::{data, options};
 
 /// A source: its name, and its octets.
@@ -27,7 +27,8 @@ type Sources = Vec<(String, Vec<u8>)>;
 #[pyclass(frozen, subclass, module = "gatewright._gatewright")]
 pub(crate) struct Table {
     pub(crate) inner: gatewright::Table,
-    obvious: Obvious,
+    pub(crate) obvious: Obvious,
+    reads: Reads,
     sources: Arc<Sources>,
     options: Py<PyDict>,
     status: Status,
@@ -62,6 +63,7 @@ impl Table {
         let backends = last.map_or(0, |last| last as usize + 1);
         Ok(Self {
             obvious: Obvious::new(&table),
+            reads: Reads::of(&table),
             inner: table,
             sources: Arc::new(read),
             options: options.copy()?.unbind(),
@@ -73,88 +75,97 @@ impl Table {
         })
     }
 
-    /// decide(method, url, headers=None, *, gateway=None, port=None, listener=None, sni=None, service=None, client=None, authority=None, scheme=None, http_version=None, pick=None, sessions=None, now=None)
-    /// --
+    /// Decides one request: `Forward`, `Redirect` or `Respond`. No route is a decision, too (404).
     ///
-    /// Decides one request. It never fails for a request: no route is a decision, too.
-    #[pyo3(signature = (method, url, headers = None, *, gateway = None, port = None, listener = None, sni = None, service = None, client = None, authority = None, scheme = None, http_version = None, pick = None, sessions = None, now = None))]
-    #[allow(clippy::too_many_arguments, reason = "keywords")]
+    /// method: as the client sent it; case counts.
+    ///
+    /// url: `https://host/path?query`, or path and query of a request line. Text is sent as UTF-8, bytes are taken as they are.
+    ///
+    /// headers: a mapping of names to values, where a list of values stands for as many lines; or pairs of name and value; or
+    /// any object with `multi_items()` or `items()`. Text is Latin-1. Repeated names count, in their order. 16,384 lines at most.
+    ///
+    /// gateway: `namespace/name` of the Gateway it arrives at; None is the only one.
+    ///
+    /// port: number of the port there; None is the only one, else the one that has the scheme. Of a Service, 80.
+    ///
+    /// listener: name of the listener that the TLS handshake chose, instead of port; of a ListenerSet, `namespace/set name`.
+    ///
+    /// sni: server name of the TLS handshake; None is the host of the request, and "" is no server name.
+    ///
+    /// service, client: in a mesh, instead of a Gateway: `namespace/name` of the Service, and the namespace of the client. When no
+    /// route has the Service as parent the decision is `PassThrough`.
+    ///
+    /// authority: `host[:port]` of a request whose url has none; None is the Host field among the headers.
+    ///
+    /// scheme: `http` or `https`; None is that of the url, else of the listener.
+    ///
+    /// http_version: `1.0`, `1.1`, `2` or `3`: whether a request without a host is in order.
+    ///
+    /// pick: from 0 to 2**64 - 1; chooses among weighted backends and mirrors. None is a random number.
+    ///
+    /// sessions, now: keys of session persistence, and the time in seconds since 1970.
+    ///
+    /// Raises PlaceError (a LookupError) for a Gateway, port or listener that the table does not have, TypeError for an argument of
+    /// another type, ValueError for header fields that no message can have (of those that the table looks at), OverflowError for a number out of range.
+    ///
+    /// >>> import gatewright
+    /// >>> table = gatewright.load("gateway.yaml")
+    /// >>> decision = table.decide("GET", "http://shop.example/cart?id=7", {"accept": "text/html"})
+    /// >>> decision.backend.name, decision.target, decision.request_timeout
+    /// ('cart', '/cart?id=7', datetime.timedelta(seconds=10))
+    /// >>> table.decide("GET", "/cart", [("host", "other.example")]).status
+    /// 404
+    // Of keywords one by one each costs some time even where it is absent.
+    #[pyo3(
+        signature = (method, url, headers = None, **options),
+        text_signature = "($self, method, url, headers=None, *, gateway=None, port=None, listener=None, sni=None, service=None, client=None, authority=None, scheme=None, http_version=None, pick=None, sessions=None, now=None)"
+    )]
     fn decide<'py>(
         slf: &Bound<'py, Self>,
         method: &Bound<'py, PyString>,
         url: &Bound<'py, PyAny>,
         headers: Option<&Bound<'py, PyAny>>,
-        gateway: Option<&str>,
-        port: Option<u16>,
-        listener: Option<&str>,
-        sni: Option<&str>,
-        service: Option<&str>,
-        client: Option<&str>,
-        authority: Option<&Bound<'py, PyAny>>,
-        scheme: Option<&str>,
-        http_version: Option<&str>,
-        pick: Option<u64>,
-        sessions: Option<&Bound<'py, SessionKeys>>,
-        now: Option<u64>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();
-        let pick = crate::question::pick(pick);
-        Lines::read(headers)?.with(|headers| {
-            let asked = Asked {
-                method: method.to_str()?,
-                target: octets(url, "url")?,
-                scheme,
-                authority: authority.map(|text| octets(text, "authority")).transpose()?,
-                version: version(http_version)?,
-                headers,
-            };
-            let place = Where { gateway, port, listener, sni, service, client };
-            let Some(request) = asked.at(&place, &this.inner, &this.obvious)? else {
+        let keywords = Keywords::read(options)?;
+        Lines::read(headers, Some(&this.reads))?.with(|headers| {
+            let Some((request, pick)) = keywords.request(this, method.to_str()?, octets(url, "url")?, headers)? else {
                 return data::model(slf.py())?.getattr("PASS_THROUGH");
             };
-            let owned = match sessions {
+            let owned = match keywords.sessions()? {
                 None => this.inner.decide_owned(&request, pick),
-                Some(keys) => {
-                    let now = now.ok_or_else(|| PyTypeError::new_err("sessions need now: seconds since 1970"))?;
-                    this.inner.decide_owned_with_sessions(&request, pick, &Sessions { keys: &keys.get().0, now })
-                }
+                Some(sessions) => this.inner.decide_owned_with_sessions(&request, pick, &sessions),
             };
             decision::object(slf, owned)
         })
     }
 
+    /// What a call costs that does nothing, for the benchmark: the signature of `decide`.
+    #[pyo3(signature = (method, url, headers = None, **options))]
+    fn _nothing(
+        &self,
+        method: &Bound<'_, PyString>,
+        url: &Bound<'_, PyAny>,
+        headers: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) {
+        let _ = (method, url, headers, options);
+    }
+
     /// The explanation of a decision, as JSON and as text.
-    #[pyo3(signature = (method, url, headers = None, *, gateway = None, port = None, listener = None, sni = None, service = None, client = None, authority = None, scheme = None, http_version = None, pick = None))]
-    #[allow(clippy::too_many_arguments, reason = "keywords")]
+    #[pyo3(signature = (method, url, headers = None, **options))]
     fn _explain<'py>(
         &self,
         py: Python<'py>,
         method: &str,
         url: &Bound<'py, PyAny>,
         headers: Option<&Bound<'py, PyAny>>,
-        gateway: Option<&str>,
-        port: Option<u16>,
-        listener: Option<&str>,
-        sni: Option<&str>,
-        service: Option<&str>,
-        client: Option<&str>,
-        authority: Option<&Bound<'py, PyAny>>,
-        scheme: Option<&str>,
-        http_version: Option<&str>,
-        pick: Option<u64>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Option<(Bound<'py, PyAny>, String)>> {
-        let pick = crate::question::pick(pick);
-        Lines::read(headers)?.with(|headers| {
-            let asked = Asked {
-                method,
-                target: octets(url, "url")?,
-                scheme,
-                authority: authority.map(|text| octets(text, "authority")).transpose()?,
-                version: version(http_version)?,
-                headers,
-            };
-            let place = Where { gateway, port, listener, sni, service, client };
-            let Some(request) = asked.at(&place, &self.inner, &self.obvious)? else { return Ok(None) };
+        let keywords = Keywords::read(options)?;
+        Lines::read(headers, None)?.with(|headers| {
+            let Some((request, pick)) = keywords.request(self, method, octets(url, "url")?, headers)? else { return Ok(None) };
             let explanation = self.inner.explain(&request, pick);
             Ok(Some((data::plain(py, &explanation)?, explanation.to_string())))
         })
@@ -309,9 +320,6 @@ impl Table {
     }
 }
 
-/// read_files(paths)
-/// --
-///
 /// The manifests in files and folders, as pairs of name and octets, and what could not be read, as texts.
 #[pyfunction]
 pub(crate) fn read_files<'py>(py: Python<'py>, paths: Vec<PathBuf>) -> PyResult<(Bound<'py, PyList>, Vec<String>)> {

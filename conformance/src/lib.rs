@@ -4,6 +4,7 @@
 //! ([`oracle`], [`world`]), and large route sets with a plain twin ([`sets`]).
 
 pub mod answers;
+pub mod bindings;
 pub mod compare;
 pub mod invariants;
 pub mod live;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use gatewright::Feature;
 use serde::{Deserialize, Serialize};
 
+use crate::bindings;
 use crate::live::{self, Live};
 use crate::suite::{CaseResult, Totals};
 use crate::vectors::{self, Vector, second};
@@ -106,6 +107,7 @@ pub fn generate() -> Result<Report, String> {
     let mut document = String::new();
     head(&mut document, &rules, &ran, &upstream);
     live(&mut document)?;
+    document.push_str(&bindings::sections()?);
     profiles(&mut document, &upstream);
     features(&mut document, &ran, &upstream);
     rule_table(&mut document, &rules, &ran);

@@ -186,10 +186,11 @@ impl Plain {
     fn new(matched: Matched, backend: BackendId, target: &Target<'_>, authority: Option<&str>) -> Option<Self> {
         let path = target.request_path();
         let query = target.query.unwrap_or_default();
-        let text: Box<str> = [path, query, authority.unwrap_or_default()].concat().into();
+        let mut text = String::with_capacity(path.len().saturating_add(query.len()).saturating_add(authority.map_or(0, str::len)));
+        [path, query, authority.unwrap_or_default()].iter().for_each(|part| text.push_str(part));
         let path = u32::try_from(path.len()).ok()?;
         let end = path.checked_add(u32::try_from(query.len()).ok()?)?;
-        Some(Self { matched, backend, text, path, query: target.query.map(|_| end), has_authority: authority.is_some() })
+        Some(Self { matched, backend, text: text.into(), path, query: target.query.map(|_| end), has_authority: authority.is_some() })
     }
 
     fn part(&self, from: u32, to: Option<u32>) -> &str {

@@ -112,6 +112,16 @@ fn traps() {
     assert_eq!(loader.finish().diagnostics[0].code, Code::Syntax);
 }
 
+/// The parser says what it stumbled over; it has the words only with a feature of its own.
+#[test]
+fn broken_syntax_is_named() {
+    for text in ["kind: [", "kind: {a: 1", "kind: 'x", "a: b: c"] {
+        let found = load_text("t", text).diagnostics;
+        assert!(found.len() == 1 && found[0].code == Code::Syntax, "{text}: {found:?}");
+        assert!(found[0].message.strip_suffix("; this document is left out").is_some_and(|why| why.len() > 10), "{text}: {found:?}");
+    }
+}
+
 #[test]
 fn hostile_input_is_bounded() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");

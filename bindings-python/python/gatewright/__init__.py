@@ -37,6 +37,8 @@ from ._model import (
     Verdict,
 )
 from ._table import Decision, Options, Source, Table, compile, load
+from ._types import Headers
+from ._watch import Watcher, watch
 
 __all__ = [
     "Answer",
@@ -53,6 +55,7 @@ __all__ = [
     "Gateway",
     "GatewrightError",
     "HeaderEdit",
+    "Headers",
     "Listener",
     "ManifestError",
     "Match",
@@ -70,7 +73,9 @@ __all__ = [
     "Source",
     "Table",
     "Verdict",
+    "Watcher",
     "__version__",
     "compile",
     "load",
+    "watch",
 ]

@@ -7,12 +7,11 @@ durations are ``timedelta``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import cache
-from typing import Any, Literal, NamedTuple, TypeVar
-
-T = TypeVar("T")
+from typing import Any, Literal, NamedTuple
 
 
 class GatewrightError(Exception):
@@ -42,25 +41,21 @@ class PlaceError(GatewrightError, LookupError):
     """A Gateway, port or listener that the table does not have, or of which it has several."""
 
 
-def _snake(name: str) -> str:
-    return "".join("_" + c.lower() if c.isupper() else c for c in name)
-
-
 def duration(millis: int | None) -> timedelta | None:
     """Milliseconds as a duration."""
     return None if millis is None else timedelta(milliseconds=millis)
 
 
 @cache
-def _plan(cls: type) -> tuple[tuple[str, str], ...]:
+def _plan(cls: type[Any]) -> tuple[tuple[str, str], ...]:
     """Name of each field, and of its member in JSON."""
     plan: list[tuple[str, str]] = []
-    for field in fields(cls):
-        first, *rest = field.name.split("_")
+    for one in fields(cls):
+        first, *rest = one.name.split("_")
         member = first + "".join(word.capitalize() for word in rest)
-        if field.type in ("timedelta", "timedelta | None"):
+        if one.type in ("timedelta", "timedelta | None"):
             member += "Ms"
-        plan.append((field.name, member))
+        plan.append((one.name, member))
     return tuple(plan)
 
 
@@ -72,7 +67,7 @@ class _Data:
     @classmethod
     def _of(cls, data: Mapping[str, Any]) -> Any:
         given: dict[str, Any] = {}
-        for name, member in _plan(cls):
+        for name, member in _plan(cls):  # type: ignore[arg-type]
             value = data.get(member)
             if value is None:
                 continue
@@ -177,7 +172,8 @@ class Backend(_Data):
     @property
     def dns_name(self) -> str:
         """The name that finds it inside of a cluster, or the host outside."""
-        return self.host or f"{self.name}.{self.namespace}.svc.cluster.local"
+        zone = "clusterset" if self.kind == "ServiceImport" else "cluster"
+        return self.host or f"{self.name}.{self.namespace}.svc.{zone}.local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,13 +273,18 @@ class Diagnostic:
     outcome: str | None = None
     help: str | None = None
     text: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
 
     def __str__(self) -> str:
         return self.text
 
+    def to_dict(self) -> dict[str, Any]:
+        """The finding as data, with the names that ``gatewright check -o json`` has."""
+        return deepcopy(dict(self.data))
+
     @classmethod
     def _of(cls, data: Mapping[str, Any], text: str) -> Diagnostic:
-        at = data.get("position") or {}
+        at: Mapping[str, Any] = data.get("position") or {}
         about = data.get("object")
         return cls(
             severity=data["severity"],
@@ -299,6 +300,7 @@ class Diagnostic:
             outcome=data.get("outcome"),
             help=data.get("help"),
             text=text,
+            data=data,
         )
 
 
@@ -414,7 +416,7 @@ class Explanation:
     #: ``namespace/gateway/listener``, or in a mesh the Service.
     listener: str | None
     #: The decision as data.
-    decision: dict[str, Any]
+    decision: dict[str, Any] = field(hash=False)
     #: What made the winner win.
     won_by: str | None
     #: Every match whose hostname covers the host, in order of precedence.
@@ -426,16 +428,16 @@ class Explanation:
     #: Header fields that are neither matched nor forwarded.
     dropped_headers: tuple[str, ...]
     #: Options about matching that are not the default.
-    options: dict[str, str]
-    text: str
-    data: dict[str, Any]
+    options: dict[str, str] = field(hash=False)
+    text: str = field(repr=False)
+    data: dict[str, Any] = field(hash=False, repr=False)
 
     def __str__(self) -> str:
         return self.text
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as data, with the names that ``gatewright explain -o json`` has."""
-        return self.data
+        return deepcopy(self.data)
 
     @classmethod
     def _of(cls, data: dict[str, Any], text: str) -> Explanation:
@@ -458,8 +460,8 @@ class Explanation:
 class ConnectionDecision:
     """What is to be done with a connection, or with the first datagram of a flow."""
 
-    #: ``http``: serve HTTP and ask about each request; ``forward``; ``reject``; ``passThrough`` in a mesh.
-    kind: Literal["http", "forward", "reject", "passThrough"]
+    #: ``http``: serve HTTP and ask about each request; ``forward``; ``reject``; ``pass_through`` in a mesh.
+    kind: Literal["http", "forward", "reject", "pass_through"]
     #: For ``http``: ``namespace/gateway/listener`` that the server name chose.
     listener: str | None = None
     #: The listener, or the Service and port of a mesh.
@@ -471,7 +473,7 @@ class ConnectionDecision:
     reason: str | None = None
     message: str | None = None
     #: Why, as data and as text.
-    explanation: dict[str, Any] | None = None
+    explanation: dict[str, Any] | None = field(default=None, hash=False, repr=False)
     text: str = ""
 
     def __str__(self) -> str:
@@ -479,12 +481,12 @@ class ConnectionDecision:
 
     def to_dict(self) -> dict[str, Any]:
         """The decision as data, with the names that ``gatewright decide -o json`` has."""
-        return {"decision": "passThrough"} if self.explanation is None else dict(self.explanation["decision"])
+        return {"decision": "passThrough"} if self.explanation is None else deepcopy(dict(self.explanation["decision"]))
 
     @classmethod
     def _of(cls, found: tuple[dict[str, Any], str] | None) -> ConnectionDecision:
         if found is None:
-            return cls(kind="passThrough")
+            return cls(kind="pass_through")
         explanation, text = found
         data = explanation["decision"]
         route, backend = data.get("route"), data.get("backend")

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, overload
 
 from . import _gatewright
 from ._gatewright import Forward, Redirect, Respond
@@ -22,9 +23,12 @@ from ._model import (
     ManifestError,
     ObjectRef,
     PassThrough,
+    PlaceError,
     RoutingRow,
     all_of,
 )
+from ._picture import dot, html, mermaid
+from ._types import Headers, Where
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,6 +38,9 @@ Decision = Union[Forward, Redirect, Respond]
 
 #: Manifests: text, octets, the path of a file or folder, an object, or many of these.
 Source = Union[str, bytes, "os.PathLike[str]", Mapping[str, Any], Iterable["Source"]]
+
+#: Manifests and values of an option at most: an endless iterable comes to an end.
+MOST = 1_000_000
 
 #: When manifests are refused with ``ManifestError``.
 RaiseOn = Literal["unreadable", "error", "never"]
@@ -108,7 +115,7 @@ def compile(source: Source, *, raise_on: RaiseOn = "unreadable", **options: Unpa
     """
     sources: list[tuple[str, bytes]] = []
     errors: list[str] = []
-    for number, one in enumerate(_flat(source)):
+    for number, one in enumerate(_bounded(_flat(source))):
         name = f"<manifest {number}>" if number else "<manifest>"
         if isinstance(one, str):
             sources.append((name, one.encode("utf-8", "surrogatepass")))
@@ -142,7 +149,7 @@ def _checked(sources: list[tuple[str, bytes]], errors: list[str], raise_on: Rais
         raise ValueError(f"raise_on is unreadable, error or never, found {raise_on!r}")
     for name, value in options.items():
         if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-            options[name] = list(value)
+            options[name] = list(_bounded(value))
     table = Table(sources, options)
     if raise_on == "never":
         return table
@@ -156,7 +163,7 @@ def _checked(sources: list[tuple[str, bytes]], errors: list[str], raise_on: Rais
     return table
 
 
-def _flat(source: Source) -> Iterator[str | bytes | os.PathLike[str] | Mapping[str, Any]]:
+def _flat(source: Any) -> Iterator[Any]:
     """The single sources of what may be nested."""
     if isinstance(source, (str, bytes, os.PathLike, Mapping)):
         yield source
@@ -167,10 +174,19 @@ def _flat(source: Source) -> Iterator[str | bytes | os.PathLike[str] | Mapping[s
         raise TypeError(f"manifests are text, bytes, a path, a mapping or an iterable of these, not {type(source).__name__}")
 
 
+def _bounded(items: Iterable[Any]) -> Iterator[Any]:
+    several = iter(items)
+    yield from islice(several, MOST)
+    for _ in several:
+        raise ValueError(f"more than {MOST} manifests or values of an option")
+
+
 def _json(manifest: Mapping[str, Any]) -> bytes:
     def other(value: Any) -> Any:
         # YAML readers turn times into objects.
         if isinstance(value, datetime):
+            # A time without a zone is one of UTC (YAML 1.1, timestamp).
+            value = value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value
             return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         if isinstance(value, date):
             return value.isoformat()
@@ -187,13 +203,28 @@ class Table(_gatewright.Table):
     ``gatewright.compile`` and ``gatewright.load`` make one.
     """
 
-    def decide_asgi(self, scope: Mapping[str, Any], **options: Any) -> Decision:
+    @overload
+    def decide_asgi(self, scope: Mapping[str, Any], **options: Unpack[Where]) -> Decision: ...
+
+    @overload
+    def decide_asgi(self, scope: Mapping[str, Any], *, service: str, client: str, **options: Unpack[Where]) -> Decision | PassThrough: ...
+
+    def decide_asgi(self, scope: Mapping[str, Any], **options: Any) -> Decision | PassThrough:
         """Decides the request of an ASGI scope of type ``http`` or ``websocket``.
 
         Reads ``raw_path``, the target as the client sent it: ``path`` is decoded, and a decoded path is another request
         (``/a%2Fb`` is not ``/a/b``). Options are those of ``decide``.
 
         Raises ``ValueError`` for a scope without ``raw_path``.
+
+        >>> import gatewright
+        >>> table = gatewright.load("gateway.yaml")
+        >>> scope = {
+        ...     "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http",
+        ...     "raw_path": b"/cart", "query_string": b"id=7", "headers": [(b"host", b"shop.example")],
+        ... }
+        >>> table.decide_asgi(scope).target
+        '/cart?id=7'
         """
         raw_path = scope.get("raw_path")
         if raw_path is None:
@@ -204,16 +235,28 @@ class Table(_gatewright.Table):
         if "scheme" not in options:
             options["scheme"] = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "http"), scope.get("scheme", "http"))
         target = raw_path + b"?" + query if query else raw_path
-        decision: Decision = self.decide(scope.get("method", "GET"), target, scope["headers"], **options)
+        decision: Decision | PassThrough = self.decide(scope.get("method", "GET"), target, scope["headers"], **options)
         return decision
 
-    def decide_wsgi(self, environ: Mapping[str, Any], **options: Any) -> Decision:
+    @overload
+    def decide_wsgi(self, environ: Mapping[str, Any], **options: Unpack[Where]) -> Decision: ...
+
+    @overload
+    def decide_wsgi(self, environ: Mapping[str, Any], *, service: str, client: str, **options: Unpack[Where]) -> Decision | PassThrough: ...
+
+    def decide_wsgi(self, environ: Mapping[str, Any], **options: Any) -> Decision | PassThrough:
         """Decides the request of a WSGI environment.
 
-        Reads the target as the client sent it from ``RAW_URI`` (gunicorn), ``REQUEST_URI`` (uWSGI, mod_wsgi, werkzeug):
+        Reads the target as the client sent it from ``RAW_URI`` (gunicorn) or ``REQUEST_URI`` (uWSGI, mod_wsgi, werkzeug):
         ``PATH_INFO`` is decoded, and a decoded path is another request. Options are those of ``decide``.
 
         Raises ``ValueError`` for a server that gives neither.
+
+        >>> import gatewright
+        >>> table = gatewright.load("gateway.yaml")
+        >>> environ = {"REQUEST_METHOD": "GET", "REQUEST_URI": "/cart?id=7", "HTTP_HOST": "shop.example"}
+        >>> table.decide_wsgi(environ).target
+        '/cart?id=7'
         """
         target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
         if target is None:
@@ -226,7 +269,7 @@ class Table(_gatewright.Table):
             options["http_version"] = environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/")
         if "scheme" not in options and not target.startswith("http"):
             options["scheme"] = environ.get("wsgi.url_scheme", "http")
-        decision: Decision = self.decide(environ["REQUEST_METHOD"], target.encode("latin-1"), headers, **options)
+        decision: Decision | PassThrough = self.decide(environ["REQUEST_METHOD"], target.encode("latin-1"), headers, **options)
         return decision
 
     def decide_connection(
@@ -240,23 +283,91 @@ class Table(_gatewright.Table):
         client: str | None = None,
         pick: int | None = None,
     ) -> ConnectionDecision:
-        """Decides a connection (TLS by server name, TCP) or the first datagram of a flow (UDP)."""
+        """Decides a connection (TLS by server name, TCP) or the first datagram of a flow (UDP).
+
+        The place and ``pick`` are those of ``decide``; without ``sni`` the client names no server.
+
+        Raises ``PlaceError`` for a Gateway or port that the table does not have.
+
+        >>> import gatewright
+        >>> table = gatewright.load("gateway.yaml")
+        >>> table.decide_connection("tcp", port=5432).backend.name
+        'database'
+        """
         found = self._connection(transport, gateway=gateway, port=port, sni=sni, service=service, client=client, pick=pick)
         return ConnectionDecision._of(found)
 
-    def explain(self, method: str, url: str | bytes, headers: Any = None, **options: Any) -> Explanation:
+    def explain(
+        self,
+        method: str,
+        url: str | bytes,
+        headers: Headers | None = None,
+        *,
+        gateway: str | None = None,
+        port: int | None = None,
+        listener: str | None = None,
+        sni: str | None = None,
+        service: str | None = None,
+        client: str | None = None,
+        authority: str | bytes | None = None,
+        scheme: str | None = None,
+        http_version: str | None = None,
+        pick: int | None = None,
+    ) -> Explanation:
         """Says why a request is decided as it is: the winner, every other candidate, the nearest miss.
 
         Takes what ``decide`` takes, but for sessions. ``print`` shows it.
 
         Raises ``PlaceError`` in a mesh where no route has the Service as parent.
-        """
-        found = self._explain(method, url, headers, **options)
-        if found is None:
-            from ._model import PlaceError
 
+        >>> import gatewright
+        >>> table = gatewright.load("gateway.yaml")
+        >>> why = table.explain("GET", "http://shop.example/cart")
+        >>> [(candidate.rule, candidate.verdict.result) for candidate in why.candidates]
+        [(1, 'failed'), (0, 'won'), (2, 'lost')]
+        >>> why.won_by
+        'longer path match'
+        """
+        found = self._explain(
+            method,
+            url,
+            headers,
+            gateway=gateway,
+            port=port,
+            listener=listener,
+            sni=sni,
+            service=service,
+            client=client,
+            authority=authority,
+            scheme=scheme,
+            http_version=http_version,
+            pick=pick,
+        )
+        if found is None:
             raise PlaceError("no route has this port of the Service as parent: the traffic passes through unmodified")
         return Explanation._of(*found)
+
+    def to_mermaid(self) -> str:
+        """The table as a flowchart in the language of Mermaid: listener, hostname, match, what is done.
+
+        >>> import gatewright
+        >>> print(gatewright.load("gateway.yaml").to_mermaid().splitlines()[0])
+        flowchart LR
+        """
+        return mermaid(self.routing)
+
+    def to_dot(self) -> str:
+        """The same as a graph in the language of Graphviz.
+
+        >>> import gatewright
+        >>> print(gatewright.load("gateway.yaml").to_dot().splitlines()[0])
+        digraph gatewright {
+        """
+        return dot(self.routing)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html(self.routing)
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -267,8 +378,7 @@ class Table(_gatewright.Table):
     def status(self) -> dict[str, list[dict[str, Any]]]:
         """The status of every object as in the CRDs, by kind: ``gateways``, ``httpRoutes``, …, each a list of ``object`` and
         ``status``."""
-        status: dict[str, list[dict[str, Any]]] = self._status()
-        return status
+        return self._status()
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:

@@ -19,13 +19,21 @@ pub fn response_headers(edits: &ResponseEdits<'_>, headers: &mut HeaderMap) {
     }
 }
 
+/// A map panics beyond 24,576 names. Where it has this many no others are added: the API server admits 16 edits of a kind.
+const MOST_NAMES: usize = 20_000;
+
 /// Set, add, remove, in the order of the fields ([U-16]).
 fn modify(modifier: &HeaderModifier, headers: &mut HeaderMap) {
+    let has_room = |headers: &HeaderMap, name| headers.keys_len() < MOST_NAMES || headers.contains_key(name);
     for (name, value) in modifier.set() {
-        headers.insert(name, value.clone());
+        if has_room(headers, name) {
+            headers.insert(name, value.clone());
+        }
     }
     for (name, value) in modifier.add() {
-        headers.append(name, value.clone());
+        if has_room(headers, name) {
+            headers.append(name, value.clone());
+        }
     }
     for name in modifier.remove() {
         headers.remove(name);
@@ -60,5 +68,20 @@ mod tests {
         assert_eq!(all("x-add"), ["first", "second"]);
         assert_eq!(all("x-gone"), Vec::<String>::new());
         assert_eq!(all("x-kept"), ["k"]);
+    }
+
+    /// More edits than a map has room for are no panic.
+    #[test]
+    fn edits_without_number() {
+        let field = |n: u32| (HeaderName::try_from(format!("x-{n}")).unwrap(), HeaderValue::from(n));
+        let rule = HeaderModifier {
+            set: (0..30_000).map(field).collect(),
+            add: (30_000..40_000).map(field).collect(),
+            ..HeaderModifier::default()
+        };
+        let mut headers = HeaderMap::from_iter([(HeaderName::from_static("x-7"), HeaderValue::from_static("old"))]);
+        request_headers(&HeaderEdits { modifiers: [Some(&rule), Some(&rule)] }, &mut headers);
+        assert_eq!((headers.keys_len(), headers["x-7"].as_bytes()), (MOST_NAMES, b"7".as_slice()));
+        headers.insert(http::header::HOST, HeaderValue::from_static("there is room for the fields of the gateway itself"));
     }
 }
