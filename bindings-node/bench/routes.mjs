@@ -140,5 +140,5 @@ export function manifests(rules) {
       })),
     },
   }));
-  return [gateway, { apiVersion: "v1", kind: "List", items: routes }];
+  return [gateway, ...routes];
 }

@@ -4,9 +4,9 @@
 //! One room with two doors. The doors are `native` (Node-API) and `wasm` (exports of a WebAssembly module that imports
 //! nothing); each hands in octets and gets numbers or JSON back:
 //!
-//! - [`fast`] decides one request and answers with a handful of numbers, which JavaScript looks up among objects that it has
+//! - `fast` decides one request and answers with a handful of numbers, which JavaScript looks up among objects that it has
 //!   made before.
-//! - [`call`] does everything else by an operation, a handle and JSON.
+//! - `call` does everything else by an operation, a handle and JSON.
 //!
 //! A decision is a pure function of table, request and pick. So JavaScript keeps these three, and what the numbers do not
 //! say is asked again, when it is looked at.

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { once } from "node:events";
 import { request as httpRequest, createServer } from "node:http";
 import { inspect } from "node:util";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import * as gatewright from "gatewright";
 import { compile, engineName, fromIncoming, GatewrightError, ManifestError, openShared, PlaceError, Table } from "gatewright";
@@ -65,6 +65,9 @@ test("what differs between decisions of one rule does", () => {
   const edits = get("/edits/%7e");
   assert.deepEqual([edits.requestTimeoutMs, edits.backendRequestTimeoutMs, edits.target], [2000, 500, "/edits/~"]);
   assert.deepEqual(edits.requestEdits, [{ action: "set", name: "x-set", value: "v" }]);
+  const answer = [["connection", "x-hop"], ["x-hop", "1"], ["x-kept", "1"]];
+  assert.deepEqual(edits.applyResponse(answer), answer);
+  assert.deepEqual(edits.applyResponse(answer, { fromBackend: true }), [["x-kept", "1"]]);
   assert.deepEqual(edits.applyRequest({ "x-set": "client", connection: "x-gone", "x-gone": "1" }), [["x-set", "v"], ["host", "example.com"]]);
 });
 
@@ -184,12 +187,12 @@ test("fromIncoming keeps order and repeated lines", async () => {
     const decision = table.decide(fromIncoming(request), { port: 80 });
     response.end(JSON.stringify(decision));
   }).listen(0, "127.0.0.1");
+  after(() => server.close());
   await once(server, "listening");
   const sent = httpRequest({ port: server.address().port, path: "/match/%61", headers: ["Host", "example.com", "X-Version", "v1", "X-Version", "v2"] }).end();
   const [answer] = await once(sent, "response");
   const decision = JSON.parse((await answer.toArray()).join(""));
   assert.deepEqual([decision.backend.name, decision.target], ["v2", "/match/a"]);
-  server.close();
 });
 
 test("worker threads share a table", async () => {
@@ -202,8 +205,8 @@ test("worker threads share a table", async () => {
     parentPort.postMessage([...names].sort());`;
   const url = new URL(`data:text/javascript,${encodeURIComponent(code)}`);
   const workers = Array.from({ length: 4 }, () => new Worker(url, { workerData: shared }));
+  after(() => workers.forEach((worker) => worker.terminate()));
   for (const answers of await Promise.all(workers.map(async (worker) => (await once(worker, "message"))[0]))) assert.deepEqual(answers, ["one", "two"]);
-  await Promise.all(workers.map((worker) => worker.terminate()));
   const again = openShared(shared);
   assert.equal(again.decide({ method: "GET", url: "/plain", headers: { host: "example.com" } }, { port: 80 }).backend.name, "b");
   again.close();

@@ -48,7 +48,7 @@ test("a million decisions", { skip: globalThis.gc === undefined && "needs --expo
 test("tables that are closed, and tables that are forgotten", { skip: globalThis.gc === undefined && "needs --expose-gc" }, async () => {
   const many = MANIFESTS + Array.from({ length: 300 }, (_, n) => `  - {matches: [{path: {value: /p${n}}}], backendRefs: [{name: b${n}, port: 80}]}\n`).join("");
   const round = async (close) => {
-    for (let n = 0; n < 60; n++) {
+    for (let n = 0; n < 300; n++) {
       const table = compile(many);
       table.decide({ method: "GET", url: "/x", headers: { host: "a" } });
       if (close) table.close();
