@@ -78,7 +78,7 @@ function packages() {
   copyFileSync(values.library ?? join(target, values.profile, built), join(folder, file));
   const described = { name: `gatewright-${platform}`, ...shared, description: `The native library of gatewright for ${platform}`, os: [os], cpu: [cpu], ...(libc && { libc: [libc] }), main: file, files: [file] };
   writeFileSync(join(folder, "package.json"), JSON.stringify(described, null, 2) + "\n");
-  writeFileSync(join(folder, "README.md"), `# gatewright-${platform}\n\nThe native library of [gatewright](https://www.npmjs.com/package/gatewright) for ${platform}.\n`);
+  writeFileSync(join(folder, "README.md"), `# gatewright-${platform}\n\nThe native library of the package \`gatewright\` for ${platform}.\n`);
 }
 
 function fits({ os, cpu, libc }) {

@@ -42,7 +42,7 @@ pub(crate) struct Head<'h> {
 
 type Field<'h> = (&'h [u8], &'h [u8]);
 
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack for one call")]
+#[allow(clippy::large_enum_variant, reason = "it lives on the stack for one call")]
 /// Header fields without an allocation for the usual number of them.
 enum Fields<'h> {
     Few([Field<'h>; FEW], usize),
