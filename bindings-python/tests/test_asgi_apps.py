@@ -46,6 +46,7 @@ def star() -> Starlette:
         told = {
             "path": request.scope["path"],
             "raw_path": request.scope["raw_path"].decode(),
+            "root_path": request.scope["root_path"],
             "query": str(request.query_params),
             "greeting": request.state.greeting,
             "host": request.headers["host"],
@@ -93,6 +94,7 @@ def test_applications_are_backends(server: str) -> None:
         assert answer.json() == {
             "path": "/a b",
             "raw_path": "/a%20b",
+            "root_path": "",
             "query": "c=d",
             "greeting": "hello",
             "host": "a.example",
@@ -326,4 +328,13 @@ def test_a_gateway_within_starlette() -> None:
         gateway = Gateway(gatewright.compile(route(RULES)), resolve={"default/star:80": other})
         with serve(Starlette(routes=[Mount("/star", gateway)])) as address:
             assert httpx.get(f"http://{address}/star/x", timeout=LIMIT).text == "ok"
+
+    async def root(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": f"{scope['root_path']} {scope['path']}".encode()})
+
+    # The path that the decision gives is below no mount.
+    gateway = Gateway(gatewright.compile(route(RULES)), apps={"default/star": root})
+    with serve(Starlette(routes=[Mount("/star", gateway)])) as address:
+        assert httpx.get(f"http://{address}/star/x", timeout=LIMIT).text == " /x"
     assert got[0].startswith(b"GET /x HTTP/1.1")
