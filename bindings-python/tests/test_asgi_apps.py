@@ -206,7 +206,8 @@ def test_trailers_of_applications() -> None:
     sent: list[Any] = []
     gateway = Gateway(gatewright.compile(route("[{backendRefs: [{name: web, port: 80}]}]")), apps={"default/web": grpc})
 
-    async def ask() -> None:
+    async def ask(extensions: Any) -> None:
+        sent.clear()
         requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
         async def receive() -> Any:
@@ -224,11 +225,13 @@ def test_trailers_of_applications() -> None:
             "raw_path": b"/a.B/C",
             "query_string": b"",
             "headers": [(b"host", b"a"), (b"content-type", b"application/grpc"), (b"te", b"trailers")],
-            "extensions": {"http.response.trailers": {}, "http.response.push": {}},
+            "extensions": extensions,
         }
         await gateway(scope, receive, send)
 
-    asyncio.run(ask())
+    asyncio.run(ask({"http.response.push": {}}))
+    assert dict(sent[0]["headers"])[b"grpc-status"] == b"12"
+    asyncio.run(ask({"http.response.trailers": {}, "http.response.push": {}}))
     assert [message["type"].rpartition(".")[2] for message in sent] == ["start", "body", "body", "trailers"]
     assert sent[0]["trailers"] and sent[-1]["headers"] == [(b"grpc-status", b"0")]
 
