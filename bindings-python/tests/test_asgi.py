@@ -574,6 +574,17 @@ def test_what_cannot_be_done_is_not_skipped(web: str) -> None:
         assert (grpc.status_code, grpc.headers["grpc-status"]) == (200, "12")
 
 
+def test_the_status_says_what_cannot_be_done() -> None:
+    grpc = route("[{backendRefs: [{name: web, port: 80}]}]").replace("HTTPRoute", "GRPCRoute")
+    auth = route("""[{filters: [{type: ExternalAuth, externalAuth: {protocol: HTTP, backendRef: {name: auth, port: 80}}}],
+                      backendRefs: [{name: web, port: 80}]}]""")
+    plain = route(WEB)
+    for manifests, accepted in [(grpc, "False"), (auth, "False"), (plain, "True")]:
+        table = gatewright.compile(manifests, without_features=WITHOUT_FEATURES)
+        conditions = [one for one in table.conditions if one.object.name == "web" and one.type == "Accepted"]
+        assert [one.status for one in conditions] == [accepted], conditions
+
+
 def test_extensions_of_ones_own(web: str) -> None:
     rules = """[{filters: [{type: ExtensionRef, extensionRef: {group: a.example, kind: Limit, name: few}},
                            {type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: x-set, value: s}]}}],
