@@ -4,6 +4,7 @@
 pub mod auth;
 mod cors;
 mod headers;
+pub mod hop;
 pub mod status;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};

@@ -1,12 +1,12 @@
 //! What of a head is looked at before the table is asked: sizes, expectations, loops.
 
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::proxy::ports::limits::{Limits, MAX_FIELD};
-use crate::proxy::requests::hop::VIA;
+use crate::proxy::requests::hop::hops;
 
 /// Times that a request may have come through a gateway of this kind.
 const MAX_HOPS: usize = 10;
@@ -32,10 +32,4 @@ pub(in crate::proxy) fn check(parts: &Parts, body: &Incoming, limits: &Limits) -
         return Err((StatusCode::LOOP_DETECTED, "Loop"));
     }
     Ok(())
-}
-
-/// How often a request has come through a gateway of this kind (RFC 9110 section 7.6.3).
-pub(in crate::proxy) fn hops(headers: &HeaderMap) -> usize {
-    let entries = headers.get_all(header::VIA).iter().flat_map(|value| value.as_bytes().split(|&octet| octet == b','));
-    entries.filter(|entry| entry.trim_ascii().split(|&octet| octet == b' ').nth(1) == Some(VIA.as_bytes())).count()
 }
