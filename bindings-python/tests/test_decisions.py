@@ -177,6 +177,29 @@ def test_places(places: Table) -> None:
         assert isinstance(caught.value, LookupError) and isinstance(caught.value, gatewright.GatewrightError)
 
 
+KEYWORDS: list[dict[str, Any]] = [
+    {"scheme": "https"},
+    {"scheme": "https", "sni": "b.example"},
+    {"scheme": "https", "listener": "b"},
+    {"port": 443},
+    {"gateway": "default/both", "port": 80},
+    {"authority": "b.example", "http_version": "2"},
+    {"authority": None, "http_version": "1.1"},
+    {"service": "default/web", "client": "default"},
+    {"pick": 7},
+]
+
+
+@pytest.mark.parametrize("options", KEYWORDS, ids=str)
+def test_an_explanation_is_of_the_same_request(places: Table, options: dict[str, Any]) -> None:
+    options = {"authority": "a.example"} | options
+    why = places.explain("GET", "/", {"x-a": "b"}, **options)
+    assert why.decision == places.decide("GET", "/", {"x-a": "b"}, **options).to_dict()
+    if "pick" not in options and options.get("port") != 80:
+        plain = places.explain("GET", "/", {"x-a": "b"}, authority="a.example")
+        assert (why.listener, why.request, why.decision) != (plain.listener, plain.request, plain.decision), "the keywords count"
+
+
 def test_a_mesh(places: Table) -> None:
     decision = places.decide("GET", "/", {"host": "web"}, service="default/web", client="default")
     assert isinstance(decision, Forward) and decision.backend.name == "web2"
