@@ -103,16 +103,15 @@ impl<'py, 'r> Lines<'py, 'r> {
 
     /// A value that is a list stands for several lines.
     fn keep(&mut self, name: Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
-        if let Ok(values) = value.cast::<PyList>() {
-            if values.len() > MOST {
-                return Err(PyValueError::new_err(format!("more than {MOST} header fields")));
-            }
-            return values.iter().try_for_each(|value| {
-                self.lines.push((name.clone(), value));
-                Ok(())
-            });
+        let values = value.cast::<PyList>();
+        let more = values.as_ref().map_or(1, |values| values.len());
+        if self.lines.len() + more > MOST {
+            return Err(PyValueError::new_err(format!("more than {MOST} header fields")));
         }
-        self.lines.push((name, value));
+        match values {
+            Ok(values) => self.lines.extend(values.iter().map(|value| (name.clone(), value))),
+            Err(_) => self.lines.push((name, value)),
+        }
         Ok(())
     }
 

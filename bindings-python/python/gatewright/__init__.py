@@ -38,6 +38,7 @@ from ._model import (
 )
 from ._table import Decision, Options, Source, Table, compile, load
 from ._types import Headers
+from ._watch import Watcher, watch
 
 __all__ = [
     "Answer",
@@ -72,7 +73,9 @@ __all__ = [
     "Source",
     "Table",
     "Verdict",
+    "Watcher",
     "__version__",
     "compile",
     "load",
+    "watch",
 ]

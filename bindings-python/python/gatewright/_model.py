@@ -172,7 +172,8 @@ class Backend(_Data):
     @property
     def dns_name(self) -> str:
         """The name that finds it inside of a cluster, or the host outside."""
-        return self.host or f"{self.name}.{self.namespace}.svc.cluster.local"
+        zone = "clusterset" if self.kind == "ServiceImport" else "cluster"
+        return self.host or f"{self.name}.{self.namespace}.svc.{zone}.local"
 
 
 @dataclass(frozen=True, slots=True)
