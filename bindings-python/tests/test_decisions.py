@@ -104,6 +104,11 @@ def test_decisions_do_not_change(table: Table) -> None:
     for frozen in everything:
         with pytest.raises((AttributeError, TypeError)):
             frozen.name = "other"
+    unwilling: Any = table
+    with pytest.raises(AttributeError, match="a table does not change"):
+        unwilling.last = decision
+    with pytest.raises(AttributeError, match="a table does not change"):
+        del unwilling.routes
     data = decision.to_dict()
     data["backend"]["name"] = "other"
     assert decision.to_dict()["backend"]["name"] == decision.backend.name == "cart"
