@@ -4,11 +4,11 @@
     uvicorn gateway:app --no-server-header --no-date-header --no-proxy-headers
 """
 
-import os
+from pathlib import Path
 
 import gatewright
 from gatewright.asgi import WITHOUT_FEATURES, Gateway
 
-manifests = gatewright.watch(os.environ.get("MANIFESTS", "manifests"), without_features=WITHOUT_FEATURES)
+manifests = gatewright.watch(Path(__file__).with_name("manifests"), without_features=WITHOUT_FEATURES)
 # Where backends are, if this machine cannot resolve the names of the cluster.
 app = Gateway(manifests, resolve={"default/web:8080": "127.0.0.1:9001"})

@@ -31,6 +31,8 @@ mod _gatewright {
     #[pymodule_export]
     use super::decision::{Forward, Redirect, Respond};
     #[pymodule_export]
+    use super::question::reseed;
+    #[pymodule_export]
     use super::sessions::SessionKeys;
     #[pymodule_export]
     use super::table::{Table, read_files};

@@ -1,7 +1,7 @@
 //! Options by name.
 
 use gatewright::resource::status::GatewayStatusAddress;
-use gatewright::{EndpointAddresses, Extension, Feature, MissingServices, ObjectRef, Options};
+use gatewright::{Extension, Feature, MissingServices, ObjectRef, Options};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
@@ -39,15 +39,6 @@ fn named(py: Python<'_>, name: &str, error: PyErr) -> PyErr {
 fn set(options: &mut Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     match name {
         "controller" => options.controller = Some(value.extract::<String>()?.into()),
-        "missing_services" => {
-            options.missing_services = one_of(
-                value,
-                &[("infer", MissingServices::Infer), ("assume", MissingServices::Assume), ("not-found", MissingServices::NotFound)],
-            )?;
-        }
-        "endpoint_addresses" => {
-            options.endpoint_addresses = one_of(value, &[("other-hosts", EndpointAddresses::OtherHosts), ("any", EndpointAddresses::Any)])?;
-        }
         "without_features" => {
             for name in value.extract::<Vec<String>>()? {
                 let feature =
@@ -77,13 +68,6 @@ fn set(options: &mut Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         }
     }
     Ok(())
-}
-
-fn one_of<T: Copy>(value: &Bound<'_, PyAny>, known: &[(&str, T)]) -> PyResult<T> {
-    let text = value.extract::<String>()?;
-    let found = known.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-    let words = || known.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-    found.ok_or_else(|| PyValueError::new_err(format!("`{}` is none of {}", text.escape_debug(), words())))
 }
 
 /// `Type value`, or an IP address.

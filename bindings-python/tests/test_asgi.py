@@ -574,6 +574,17 @@ def test_what_cannot_be_done_is_not_skipped(web: str) -> None:
         assert (grpc.status_code, grpc.headers["grpc-status"]) == (200, "12")
 
 
+def test_the_status_says_what_cannot_be_done() -> None:
+    grpc = route("[{backendRefs: [{name: web, port: 80}]}]").replace("HTTPRoute", "GRPCRoute")
+    auth = route("""[{filters: [{type: ExternalAuth, externalAuth: {protocol: HTTP, backendRef: {name: auth, port: 80}}}],
+                      backendRefs: [{name: web, port: 80}]}]""")
+    plain = route(WEB)
+    for manifests, accepted in [(grpc, "False"), (auth, "False"), (plain, "True")]:
+        table = gatewright.compile(manifests, without_features=WITHOUT_FEATURES)
+        conditions = [one for one in table.conditions if one.object.name == "web" and one.type == "Accepted"]
+        assert [one.status for one in conditions] == [accepted], conditions
+
+
 def test_extensions_of_ones_own(web: str) -> None:
     rules = """[{filters: [{type: ExtensionRef, extensionRef: {group: a.example, kind: Limit, name: few}},
                            {type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: x-set, value: s}]}}],
@@ -597,6 +608,38 @@ def test_a_place_that_is_not_there() -> None:
 
     with pytest.raises(gatewright.PlaceError, match="no such port"):
         asyncio.run(start())
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [
+        ({"headers": [(b"host", b"a"), (b"x-split", b"a\r\nb: c")]}, 400),
+        ({"headers": [(b"host", b"a"), (b"x split", b"a")]}, 400),
+        ({"headers": [(b"host", b"a"), (b"host", b"a")]}, 400),
+        ({"headers": []}, 400),
+        ({"raw_path": None}, 500),
+        ({"raw_path": b"/a\xff"}, 400),
+        # Names in lower case are asked for, and not given by all.
+        ({"headers": [(b"Host", b"a")]}, 502),
+    ],
+)
+def test_what_servers_let_pass(scope: Any, status: int) -> None:
+    gateway = Gateway(gatewright.compile(route(WEB)), resolve={"default/web:80": nowhere()})
+    sent: list[Any] = []
+
+    async def run() -> None:
+        async def receive() -> Any:
+            await asyncio.sleep(SOON)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        asked = {"type": "http", "method": "GET", "raw_path": b"/", "query_string": b"", "headers": [(b"host", b"a")], **scope}
+        await gateway(asked, receive, send)
+
+    asyncio.run(run())
+    assert sent[0]["status"] == status
+    assert len(sent) == 2
 
 
 @pytest.mark.parametrize("address", ["a", "a:0", "a:b", "https://a:1", "http://a:1/x", "a:1/x", "::1", "u@a:1"])

@@ -46,6 +46,7 @@ def star() -> Starlette:
         told = {
             "path": request.scope["path"],
             "raw_path": request.scope["raw_path"].decode(),
+            "root_path": request.scope["root_path"],
             "query": str(request.query_params),
             "greeting": request.state.greeting,
             "host": request.headers["host"],
@@ -93,6 +94,7 @@ def test_applications_are_backends(server: str) -> None:
         assert answer.json() == {
             "path": "/a b",
             "raw_path": "/a%20b",
+            "root_path": "",
             "query": "c=d",
             "greeting": "hello",
             "host": "a.example",
@@ -204,7 +206,8 @@ def test_trailers_of_applications() -> None:
     sent: list[Any] = []
     gateway = Gateway(gatewright.compile(route("[{backendRefs: [{name: web, port: 80}]}]")), apps={"default/web": grpc})
 
-    async def ask() -> None:
+    async def ask(extensions: Any) -> None:
+        sent.clear()
         requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
         async def receive() -> Any:
@@ -222,11 +225,13 @@ def test_trailers_of_applications() -> None:
             "raw_path": b"/a.B/C",
             "query_string": b"",
             "headers": [(b"host", b"a"), (b"content-type", b"application/grpc"), (b"te", b"trailers")],
-            "extensions": {"http.response.trailers": {}, "http.response.push": {}},
+            "extensions": extensions,
         }
         await gateway(scope, receive, send)
 
-    asyncio.run(ask())
+    asyncio.run(ask({"http.response.push": {}}))
+    assert dict(sent[0]["headers"])[b"grpc-status"] == b"12"
+    asyncio.run(ask({"http.response.trailers": {}, "http.response.push": {}}))
     assert [message["type"].rpartition(".")[2] for message in sent] == ["start", "body", "body", "trailers"]
     assert sent[0]["trailers"] and sent[-1]["headers"] == [(b"grpc-status", b"0")]
 
@@ -326,4 +331,13 @@ def test_a_gateway_within_starlette() -> None:
         gateway = Gateway(gatewright.compile(route(RULES)), resolve={"default/star:80": other})
         with serve(Starlette(routes=[Mount("/star", gateway)])) as address:
             assert httpx.get(f"http://{address}/star/x", timeout=LIMIT).text == "ok"
+
+    async def root(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": f"{scope['root_path']} {scope['path']}".encode()})
+
+    # The path that the decision gives is below no mount.
+    gateway = Gateway(gatewright.compile(route(RULES)), apps={"default/star": root})
+    with serve(Starlette(routes=[Mount("/star", gateway)])) as address:
+        assert httpx.get(f"http://{address}/star/x", timeout=LIMIT).text == " /x"
     assert got[0].startswith(b"GET /x HTTP/1.1")

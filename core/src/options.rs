@@ -326,31 +326,31 @@ choice! {
     }
 }
 
-/// What a backendRef to a Service means that is not part of the input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MissingServices {
-    /// It does not exist: `BackendNotFound`, and its share of the requests answers 500 ([B-4]). Right when the
-    /// input is a whole cluster.
-    #[default]
-    NotFound,
-    /// It exists: it is found by its DNS name.
-    Assume,
-    /// It exists unless the input has some Service of the same namespace: then the input is taken to describe
-    /// that namespace as a whole. Right for folders of manifests.
-    Infer,
+choice! {
+    /// What a backendRef to a Service means that is not part of the input.
+    MissingServices {
+        /// It does not exist: `BackendNotFound`, and its share of the requests answers 500 ([B-4]). Right when the
+        /// input is a whole cluster.
+        #[default]
+        NotFound = "not-found",
+        /// It exists: it is found by its DNS name.
+        Assume = "assume",
+        /// It exists unless the input has some Service of the same namespace: then the input is taken to describe
+        /// that namespace as a whole. Right for folders of manifests.
+        Infer = "infer",
+    }
 }
 
-/// Which addresses of EndpointSlices traffic may be sent to ([R-K3]).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EndpointAddresses {
-    /// Those of other hosts. Loopback, link-local, multicast and unspecified addresses, and those of the gateway
-    /// itself, are refused: who may write an EndpointSlice must not reach the gateway's own doors with it.
-    #[default]
-    OtherHosts,
-    /// All, for backends beside the gateway on one machine.
-    Any,
+choice! {
+    /// Which addresses of EndpointSlices traffic may be sent to ([R-K3]).
+    EndpointAddresses {
+        /// Those of other hosts. Loopback, link-local, multicast and unspecified addresses, and those of the gateway
+        /// itself, are refused: who may write an EndpointSlice must not reach the gateway's own doors with it.
+        #[default]
+        OtherHosts = "other-hosts",
+        /// All, for backends beside the gateway on one machine.
+        Any = "any",
+    }
 }
 
 /// A choice that is not the default, in words.
@@ -391,8 +391,8 @@ impl Options {
         list
     }
 
-    /// Sets one of the choices about matching by its name, in the words of [`chosen`](Self::chosen): for command lines
-    /// and other languages.
+    /// Sets an option that has words by its name: the choices about matching in the words of [`chosen`](Self::chosen),
+    /// `missing_services` and `endpoint_addresses`. For command lines and other languages.
     ///
     /// # Errors
     ///
@@ -433,7 +433,9 @@ impl Options {
             http_and_grpc,
             modifier_conflicts,
             preflights,
-            redirect_port
+            redirect_port,
+            missing_services,
+            endpoint_addresses
         );
         Ok(())
     }

@@ -9,7 +9,7 @@ from typing_extensions import Self, disjoint_base
 from ._model import Answer, Auth, Backend, HeaderEdit, Match, ObjectRef, PassThrough, Retry, Session
 from ._types import Headers, HeadersOf
 
-__all__ = ["VERSION", "Forward", "Redirect", "Respond", "SessionKeys", "Table", "read_files"]
+__all__ = ["VERSION", "Forward", "Redirect", "Respond", "SessionKeys", "Table", "read_files", "reseed"]
 
 VERSION: Final[str]
 
@@ -252,4 +252,5 @@ class Respond:
 class SessionKeys:
     def __new__(cls, current: tuple[int, bytes], older: Sequence[tuple[int, bytes]] = ()) -> Self: ...
 
+def reseed(seed: int) -> None: ...
 def read_files(paths: Sequence[str | PathLike[str]]) -> tuple[list[tuple[str, bytes]], list[str]]: ...

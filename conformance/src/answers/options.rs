@@ -1,6 +1,6 @@
 //! Options in the words of the vectors.
 
-use gatewright::{Extension, Feature, MissingServices, Options};
+use gatewright::{Extension, Feature, Options};
 use serde_json::{Map, Value, json};
 
 /// Every option that is not the default, and `missing_services`.
@@ -10,13 +10,7 @@ use serde_json::{Map, Value, json};
 /// An option for which the vectors have no word.
 pub(super) fn words(options: &Options) -> Result<Value, String> {
     let mut words = Map::new();
-    let missing = match options.missing_services {
-        MissingServices::NotFound => "not-found",
-        MissingServices::Assume => "assume",
-        MissingServices::Infer => "infer",
-        other => return Err(format!("no word for {other:?}")),
-    };
-    words.insert("missing_services".to_owned(), missing.into());
+    words.insert("missing_services".to_owned(), options.missing_services.as_str().into());
     if let Some(controller) = &options.controller {
         words.insert("controller".to_owned(), json!(controller));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatewright::resource::status::GatewayStatusAddress;
-use gatewright::{Extension, Feature, MissingServices, Options};
+use gatewright::{Extension, Feature, Options};
 use serde::Deserialize;
 
 use super::auth::extension;
@@ -12,7 +12,6 @@ use super::auth::extension;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct OptionSettings {
     controller: Option<String>,
-    missing_services: Option<String>,
     /// Features that the embedding program does not carry out ([R-14]).
     #[serde(default)]
     without_features: Vec<String>,
@@ -42,12 +41,6 @@ impl OptionSettings {
     pub fn options(&self) -> Result<Options, String> {
         let mut options = Options::default();
         options.controller = self.controller.as_deref().map(Into::into);
-        options.missing_services = match self.missing_services.as_deref() {
-            None | Some("not-found") => MissingServices::NotFound,
-            Some("assume") => MissingServices::Assume,
-            Some("infer") => MissingServices::Infer,
-            Some(other) => return Err(format!("no missing_services `{other}`")),
-        };
         for name in &self.without_features {
             let feature = Feature::from_name(name).ok_or_else(|| format!("no feature `{name}`"))?;
             options.features = options.features.without(feature);

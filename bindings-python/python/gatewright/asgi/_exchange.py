@@ -135,6 +135,15 @@ def _left(until: float | None) -> float | None:
     return None if until is None else max(0.0, until - anyio.current_time())
 
 
+def request_fields(forward: Forward, headers: Fields) -> Fields:
+    """The header fields for the backend. Raises ``Failure`` for what is none: the server has let it pass."""
+    try:
+        return octets(forward.apply_request(headers))
+    except ValueError as error:
+        _log.debug("a request is none: %s", error)
+        raise Failure(400) from None
+
+
 class Exchanges:
     """Carries requests to backends."""
 
@@ -159,7 +168,7 @@ class Exchanges:
         """Raises ``Failure`` before anything has been sent to the client, ``ResponseCut`` after."""
         backend: Backend = forward.backend
         retry: Retry | None = forward.retry
-        head = octets(forward.apply_request(headers))
+        head = request_fields(forward, headers)
         timeout: timedelta | None = forward.request_timeout
         deadline = None if timeout is None else started + timeout.total_seconds()
         try:

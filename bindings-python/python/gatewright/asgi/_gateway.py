@@ -97,8 +97,8 @@ class Gateway:
         Octets that a message of a backend may have.
 
     What a rule asks for and this gateway cannot do is never skipped: external authorization and extensions without a function
-    here mean 500, TLS that cannot be spoken 502, gRPC for backends that are no ``apps`` the gRPC status UNIMPLEMENTED, as
-    httpx has no trailers. ``WITHOUT_FEATURES`` lets the status of the manifests say so.
+    here mean 500, TLS that cannot be spoken 502, and gRPC the gRPC status UNIMPLEMENTED, as httpx has no trailers: it works
+    with ``apps`` on a server that has them, such as hypercorn over HTTP/2. ``WITHOUT_FEATURES`` lets the status of the manifests say so.
 
     What the libraries below set bounds to: httpx reads no answer before it has sent the whole request. ASGI does not tell the
     TLS server name: whether the connection belongs to another listener (421) is not found out, and client certificates are
@@ -251,7 +251,7 @@ class Gateway:
             if answer is not None:
                 await _answer(scope, noting, answer.status, octets(answer.headers))
             elif isinstance(decision, Forward):
-                if needs_trailers(headers) and not self._apps.find(decision.backend):
+                if needs_trailers(headers) and not self._has_trailers(scope, decision):
                     raise Failure(501, UNIMPLEMENTED)
                 await self._exchanges.run(scope, noting, decision, headers, incoming, pick, started)
             else:
@@ -268,6 +268,10 @@ class Gateway:
             if has_started:
                 raise ResponseCut(str(error)) from error
             await _answer(scope, noting, *((500, []) if decision is None else Failure(500).answer(decision, grpc)))
+
+    def _has_trailers(self, scope: Scope, forward: Forward) -> bool:
+        """Whether both sides have trailers: those of an application do not get lost if the server sends them."""
+        return self._apps.find(forward.backend) is not None and "http.response.trailers" in (scope.get("extensions") or {})
 
     def _told(self, scope: Scope, headers: Fields) -> Fields:
         """The header fields with those about the client. Raises ``Failure`` for a request that goes no further."""

@@ -57,8 +57,7 @@ def default_transport(backend: Backend, context: ssl.SSLContext | None) -> httpx
     verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if context is None else context
     # How many requests there are at once is the server's to limit.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=60.0)
-    # Proxies of the environment are for clients.
-    return httpx.AsyncHTTPTransport(verify=verify, http1=not http2, http2=http2, limits=limits, trust_env=False)
+    return httpx.AsyncHTTPTransport(verify=verify, http1=not http2, http2=http2, limits=limits)
 
 
 class _Pool:

@@ -14,7 +14,7 @@ import anyio
 from .._gatewright import Forward
 from .._model import Backend, Retry
 from ._address import SslContext, tls_context
-from ._exchange import Exchanges, Failure, attempts
+from ._exchange import Exchanges, Failure, attempts, request_fields
 from ._fields import octets, without, without_hop
 from ._http import CONNECT
 from ._types import App, Fields, Message, NoConnection, Receive, Scope, Send, Trouble
@@ -54,7 +54,7 @@ async def to_app(
     backend: Backend = forward.backend
     app = exchanges.apps.find(backend)
     assert app is not None
-    kept = without(octets(forward.apply_request(headers)), b"content-length")
+    kept = without(request_fields(forward, headers), b"content-length")
 
     async def edited(message: Message) -> None:
         if message["type"] in ("websocket.accept", "websocket.http.response.start"):
@@ -117,7 +117,7 @@ async def to_backend(
         _log.warning("%s cannot be reached: %s", backend, error)
         raise Failure(502) from None
     session = None if forward.session is None else forward.session.endpoint
-    head = without(octets(forward.apply_request(headers)), *_HANDSHAKE)
+    head = without(request_fields(forward, headers), *_HANDSHAKE)
 
     async def once(attempt: int) -> _Open | _Rejected:
         address = exchanges.addresses.find(backend, session, pick, attempt)
