@@ -323,7 +323,7 @@ export interface CompileOptions {
   /** The controller whose GatewayClasses are served; absent serves every Gateway. */
   readonly controller?: string;
   /** What a backendRef to a Service means that is not part of the input. Default `infer`: it exists, unless the input has some Service of that namespace. */
-  readonly missingServices?: "infer" | "assume" | "notFound";
+  readonly missingServices?: "infer" | "assume" | "not-found";
   /** Features that the program does not carry out: manifests that use them are told so, and never served without. */
   readonly withoutFeatures?: readonly string[];
   /** The addresses that Gateways can be given. */
@@ -338,8 +338,8 @@ export interface CompileOptions {
     readonly name: string;
     readonly services?: readonly { readonly name: string; readonly port: number }[];
   }[];
-  /** Which addresses of EndpointSlices traffic may be sent to. Default `otherHosts`. */
-  readonly endpointAddresses?: "otherHosts" | "any";
+  /** Which addresses of EndpointSlices traffic may be sent to. Default `other-hosts`. */
+  readonly endpointAddresses?: "other-hosts" | "any";
   /** What throws a `ManifestError`. Default `unreadable`: text that is no object, or a file that cannot be read. */
   readonly raiseOn?: "unreadable" | "error" | "never";
 

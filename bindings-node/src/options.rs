@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatewright::resource::status::GatewayStatusAddress;
-use gatewright::{EndpointAddresses, Extension, Feature, MissingServices, ObjectRef, Options};
+use gatewright::{Extension, Feature, MissingServices, ObjectRef, Options};
 use serde::Deserialize;
 
 /// See `CompileOptions` in the types of the package.
@@ -11,13 +11,11 @@ use serde::Deserialize;
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Written {
     controller: Option<String>,
-    missing_services: Option<String>,
     without_features: Vec<String>,
     addresses: Option<Vec<GatewayStatusAddress>>,
     unavailable_ports: Vec<u16>,
     extensions: Vec<WrittenExtension>,
-    endpoint_addresses: Option<String>,
-    /// The choices about matching, which core reads by name.
+    /// What has words, which core reads by name.
     #[serde(flatten)]
     choices: BTreeMap<String, serde_json::Value>,
 }
@@ -56,12 +54,7 @@ impl Written {
     pub(crate) fn read(self) -> Result<Options, String> {
         let mut options = Options::default();
         options.controller = self.controller.map(Into::into);
-        options.missing_services = match self.missing_services.as_deref() {
-            None | Some("infer") => MissingServices::Infer,
-            Some("assume") => MissingServices::Assume,
-            Some("notFound") => MissingServices::NotFound,
-            Some(other) => return Err(format!("missingServices: `{other}` is none of infer, assume, notFound")),
-        };
+        options.missing_services = MissingServices::Infer;
         for name in &self.without_features {
             let feature = Feature::from_name(name).ok_or_else(|| format!("withoutFeatures: there is no feature `{name}`"))?;
             options.features = options.features.without(feature);
@@ -73,11 +66,6 @@ impl Written {
             extension.services = services.into_iter().map(|service| (service.name.into(), service.port)).collect();
             options.extensions.insert(ObjectRef::new(&group, &kind, &namespace, &name), extension);
         }
-        options.endpoint_addresses = match self.endpoint_addresses.as_deref() {
-            None | Some("otherHosts") => EndpointAddresses::OtherHosts,
-            Some("any") => EndpointAddresses::Any,
-            Some(other) => return Err(format!("endpointAddresses: `{other}` is none of otherHosts, any")),
-        };
         for (name, value) in &self.choices {
             let value = match value {
                 serde_json::Value::String(text) => text.clone(),

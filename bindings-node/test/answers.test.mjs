@@ -11,8 +11,6 @@ import { compile, engineName } from "gatewright";
 const file = process.env.GATEWRIGHT_ANSWERS;
 /** What the vectors write in another way; the rest are choices with their names in snake_case. */
 const read = {
-  missing_services: (word) => ({ "not-found": "notFound" })[word] ?? word,
-  endpoint_addresses: (word) => ({ "other-hosts": "otherHosts" })[word] ?? word,
   addresses: (list) => list.map((text) => ({ type: text.split(" ")[0], value: text.split(" ")[1] })),
   extensions: (list) => list.map((text) => {
     const [, group, kind, namespace, name] = /^(.*)\/(\w+) (.*)\/(.*)$/.exec(text);
