@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { once } from "node:events";
 import { test } from "node:test";
 
 const readme = readFileSync(process.env.GATEWRIGHT_README, "utf8");
-const blocks = [...readme.matchAll(/```(\w+)(?: (\w+))?\n([\s\S]*?)```/g)].map(([, language, kind, code]) => ({ language, kind, code }));
+const blocksOf = (text) => [...text.matchAll(/```(\w+)(?: (\w+))?\n([\s\S]*?)```/g)].map(([, language, kind, code]) => ({ language, kind, code }));
+const blocks = blocksOf(readme);
 const of = (language, kind) => blocks.filter((block) => block.language === language && block.kind === kind).map(({ code }) => code);
 const folder = join(process.cwd(), "readme");
 mkdirSync(join(folder, "manifests"), { recursive: true });
@@ -33,11 +34,20 @@ function file(name, code) {
 const { NODE_TEST_CONTEXT: _, ...env } = process.env;
 const node = (...args) => execFileSync(process.execPath, args, { cwd: folder, encoding: "utf8", env });
 
+const promised = (code) => [...code.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map(([, text]) => text);
+
+test("the project's own page prints what it says", () => {
+  const root = dirname(dirname(process.env.GATEWRIGHT_README));
+  const [{ code }] = blocksOf(readFileSync(join(root, "README.md"), "utf8")).filter(({ language }) => language === "js");
+  const printed = execFileSync(process.execPath, [file("root.mjs", code)], { cwd: root, encoding: "utf8", env });
+  assert.deepEqual(printed.trim().split("\n"), promised(code));
+});
+
 test("modules print what they say", () => {
   const codes = of("js", undefined);
   assert.equal(codes.length, 2);
   for (const [n, code] of codes.entries()) {
-    const expected = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map(([, text]) => text);
+    const expected = promised(code);
     assert.ok(expected.length > 0);
     assert.deepEqual(node(file(`module${n}.mjs`, code)).trim().split("\n"), expected);
   }
