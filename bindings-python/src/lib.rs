@@ -37,6 +37,8 @@ mod _gatewright {
     #[pymodule_export]
     use super::fields::{forwarded, hops, is_grpc};
     #[pymodule_export]
+    use super::question::reseed;
+    #[pymodule_export]
     use super::retries::RetryWindow;
     #[pymodule_export]
     use super::sessions::SessionKeys;

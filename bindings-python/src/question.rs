@@ -192,3 +192,9 @@ pub(crate) fn version(text: Option<&str>) -> PyResult<Option<Version>> {
 pub(crate) fn pick(given: Option<u64>) -> Pick {
     Pick(given.unwrap_or_else(|| fastrand::u64(..)))
 }
+
+/// Gives this thread other random numbers: a process that was forked would go on with those of its parent.
+#[pyfunction]
+pub(crate) fn reseed(seed: u64) {
+    fastrand::seed(seed);
+}

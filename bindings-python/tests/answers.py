@@ -12,7 +12,7 @@ from typing import Any
 import gatewright
 from gatewright import Forward, PassThrough, Redirect, Respond, SessionKeys, Table
 
-from typed import disagreements
+from typed import broken_promises, disagreements
 
 Lines = list[tuple[str, str]]
 
@@ -56,6 +56,9 @@ class World:
         table = self.compiled(self.line["manifests"])
         self.counts["worlds"] += 1
         self.equal("status", table.status, self.line["status"])
+        for name in ("diagnostics", "conditions", "gateways", "listeners", "routes", "backends", "routing"):
+            for one in getattr(table, name):
+                self.differences += broken_promises(one, type(one), f"{self.line['id']}: an item of {name}")
         self.diagnostics(table)
         for number, ask in enumerate(self.line["asks"]):
             self.counts[ask["kind"] + "s"] += 1
@@ -129,6 +132,7 @@ class World:
         if "explanation" in ask:
             explanation = table.explain(*arguments, **given)
             self.equal(f"{what}: explanation", explanation.to_dict(), ask["explanation"])
+            self.differences += broken_promises(explanation, type(explanation), f"{self.line['id']}: {what}: explanation")
         self.equal(f"{what}: applied", self.applied(decision, ask["request"]["headers"], ask["applied"]), ask["applied"])
 
     def applied(self, decision: Forward | Redirect | Respond, headers: list[list[str]], applied: dict[str, Any]) -> dict[str, Any]:
@@ -148,6 +152,7 @@ class World:
         question = ask["connection"]
         decision = table.decide_connection(question["transport"], **self.place(question))
         self.equal(f"{what}: decision", decision.to_dict(), ask["decision"])
+        self.differences += broken_promises(decision, type(decision), f"{self.line['id']}: {what}")
         self.equal(f"{what}: kind", decision.kind.replace("pass_through", "passThrough"), ask["decision"]["decision"])
         if "explanation" in ask:
             self.equal(f"{what}: explanation", decision.explanation, ask["explanation"])

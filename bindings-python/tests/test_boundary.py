@@ -8,6 +8,7 @@ import itertools
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, cast
 
 import gatewright
@@ -62,7 +63,7 @@ def test_what_is_decided_can_be_carried_out(table: Table, url: str | bytes, head
             assert decision.target.startswith(("/", "*")) and decision.target.isascii() and decision.target.isprintable() and " " not in decision.target
             # A decision looks at the fields that count only; the others are refused here.
             for carry_out in (decision.apply_request, decision.apply_response):
-                for name, value in cast(Any, clear(lambda carry_out=carry_out: carry_out(headers))) or ():
+                for name, value in cast(Any, clear(partial(carry_out, headers))) or ():
                     text = value if isinstance(value, str) else value.decode("latin-1")
                     assert name == name.lower() and not any(mark in text for mark in "\r\n\0")
         elif isinstance(decision, (Redirect, Respond)):

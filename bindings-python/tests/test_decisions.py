@@ -104,6 +104,11 @@ def test_decisions_do_not_change(table: Table) -> None:
     for frozen in everything:
         with pytest.raises((AttributeError, TypeError)):
             frozen.name = "other"
+    unwilling: Any = table
+    with pytest.raises(AttributeError, match="a table does not change"):
+        unwilling.last = decision
+    with pytest.raises(AttributeError, match="a table does not change"):
+        del unwilling.routes
     data = decision.to_dict()
     data["backend"]["name"] = "other"
     assert decision.to_dict()["backend"]["name"] == decision.backend.name == "cart"
@@ -175,6 +180,29 @@ def test_places(places: Table) -> None:
         with pytest.raises(PlaceError) as caught:
             name("http://a.example/", **wrong)
         assert isinstance(caught.value, LookupError) and isinstance(caught.value, gatewright.GatewrightError)
+
+
+KEYWORDS: list[dict[str, Any]] = [
+    {"scheme": "https"},
+    {"scheme": "https", "sni": "b.example"},
+    {"scheme": "https", "listener": "b"},
+    {"port": 443},
+    {"gateway": "default/both", "port": 80},
+    {"authority": "b.example", "http_version": "2"},
+    {"authority": None, "http_version": "1.1"},
+    {"service": "default/web", "client": "default"},
+    {"pick": 7},
+]
+
+
+@pytest.mark.parametrize("options", KEYWORDS, ids=str)
+def test_an_explanation_is_of_the_same_request(places: Table, options: dict[str, Any]) -> None:
+    options = {"authority": "a.example"} | options
+    why = places.explain("GET", "/", {"x-a": "b"}, **options)
+    assert why.decision == places.decide("GET", "/", {"x-a": "b"}, **options).to_dict()
+    if "pick" not in options and options.get("port") != 80:
+        plain = places.explain("GET", "/", {"x-a": "b"}, authority="a.example")
+        assert (why.listener, why.request, why.decision) != (plain.listener, plain.request, plain.decision), "the keywords count"
 
 
 def test_a_mesh(places: Table) -> None:

@@ -220,3 +220,16 @@ def test_edits_without_number() -> None:
     decision = gatewright.compile([MANIFEST.split("---")[0], route]).decide("GET", "http://a.example/")
     assert isinstance(decision, Forward)
     assert len(decision.apply_request([(f"a-{n}", "") for n in range(16_000)])) >= 16_384
+
+
+def test_names_are_told_apart_wherever_they_are(tags: Table) -> None:
+    """Names that come and go have each other's addresses, literals stay; case and type are as they come."""
+    for number in range(3000):
+        counts = number % 3 == 0
+        name = "".join(["X-" if number % 2 else "x-", "tag" if counts else "gat"])
+        lines: list[Headers] = [{name: "b"}, [(name, "b")], {name.encode(): b"b"}, {f"x-{number}": "b", name: "b"}]
+        for headers in lines:
+            decision = tags.decide("GET", "/", headers, authority="a.example")
+            assert isinstance(decision, Forward) and decision.backend.name == ("tagged" if counts else "other"), headers
+    for _ in range(3):
+        assert [one.backend.name for one in (tags.decide("GET", "/", {"x-tag": "b"}, authority="a"), tags.decide("GET", "/", {"x-gat": "b"}, authority="a")) if isinstance(one, Forward)] == ["tagged", "other"]

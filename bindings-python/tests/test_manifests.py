@@ -229,7 +229,7 @@ def test_wrong_options_are_named(options: dict[str, Any], error: type[Exception]
 
 
 def test_tables_travel(table: Table) -> None:
-    made = gatewright.compile(TEXT, merge_slashes=True, unavailable_ports={81})
+    made = gatewright.compile(TEXT, merge_slashes=False, unavailable_ports={81})
     again = pickle.loads(pickle.dumps(made))
     assert type(again) is Table and repr(again) == repr(made)
     assert again.explain("GET", "http://shop.example/cart") == made.explain("GET", "http://shop.example/cart")

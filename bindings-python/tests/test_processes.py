@@ -116,6 +116,30 @@ def test_a_fork_among_threads() -> None:
     assert child(FORK) == "fine\n"
 
 
+PICKS = """
+import os, gatewright
+rule = {"backendRefs": [{"name": "a", "port": 80}, {"name": "b", "port": 80}]}
+spec = {"parentRefs": [{"name": "gateway"}], "hostnames": ["half.example"], "rules": [rule]}
+route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "half"}, "spec": spec}
+table = gatewright.compile([open(MANIFEST).read(), route])
+def picks():
+    return "".join(table.decide("GET", "http://half.example/").backend.name for _ in range(100))
+picks()
+for _ in range(3):
+    pid = os.fork()
+    if pid == 0:
+        print(picks(), flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_forked_processes_pick_for_themselves() -> None:
+    said = child(PICKS).splitlines()
+    assert len(set(said)) == 3 and all(set(picks) == {"a", "b"} for picks in said)
+
+
 HOSTILE = """
 import gatewright, sys, threading
 threading.stack_size(256 * 1024)

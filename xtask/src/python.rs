@@ -44,14 +44,11 @@ fn test(wheel: &Path) -> Result<(), String> {
     let answers = std::path::absolute(format!("{TARGET}/answers.jsonl")).map_err(|error| error.to_string())?;
     cargo(&["run", "-q", "-p", "gatewright-conformance", "--bin", "answers", "--", &answers.to_string_lossy()], &[])?;
     let python = programs.join("python");
+    // The type checkers are among the tests.
     run(Command::new(&python)
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
         .current_dir(FOLDER)
-        .env("GATEWRIGHT_ANSWERS", &answers))?;
-    let types = |program: &str, arguments: &[&str]| run(Command::new(programs.join(program)).args(arguments).current_dir(FOLDER));
-    types("stubtest", &["gatewright", "--allowlist", "stubtest-allowlist.txt"])?;
-    types("mypy", &["--strict", "python/gatewright", "examples", "tests/typing_checks.py"])?;
-    types("pyright", &["python/gatewright", "examples", "tests/typing_checks.py"])
+        .env("GATEWRIGHT_ANSWERS", &answers))
 }
 
 fn bench(wheel: &Path) -> Result<(), String> {

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timezone
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict, Union, overload
 
 from . import _gatewright
 from ._gatewright import Forward, Redirect, Respond
@@ -197,11 +197,21 @@ def _json(manifest: Mapping[str, Any]) -> bytes:
     return json.dumps(manifest, default=other).encode()
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _gatewright.reseed(int.from_bytes(os.urandom(8), "little")))
+
+
 class Table(_gatewright.Table):
     """A compiled table: immutable, and free to be shared between threads and, by pickle, between processes.
 
     ``gatewright.compile`` and ``gatewright.load`` make one.
     """
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a table does not change: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a table does not change: {name} cannot be deleted")
 
     @overload
     def decide_asgi(self, scope: Mapping[str, Any], **options: Unpack[Where]) -> Decision: ...

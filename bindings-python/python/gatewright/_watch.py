@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._gatewright import read_files
 from ._model import ManifestError
-from ._table import Options, RaiseOn, Table, _checked  # pyright: ignore[reportPrivateUsage]
+from ._table import Options, RaiseOn, Table, _checked
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

@@ -26,22 +26,20 @@ use self::vector::{Vector, Vectors};
 /// The layers that are the server's.
 const LAYERS: [&str; 4] = ["server-h1", "server-h2", "tls", "behaviour"];
 
-/// Why a vector is not the server's.
-const FOREIGN: &str = "of calls from other languages: a Rust program cannot make them";
-
 /// Vectors that say what this server does not do, and why not.
 const LEFT_OUT: &[(&str, &str)] = &[
-    ("API-001", FOREIGN),
-    ("API-002", FOREIGN),
-    ("API-005", FOREIGN),
-    ("API-006", FOREIGN),
     ("H2-017", "the HTTP/2 library cuts a fragment off before anyone sees it; what is matched is what is forwarded"),
     ("H2-027", "the scheme `HTTPS` is not that of a listener without TLS, and [R-T6] wants it to fit"),
 ];
 
 /// Scenarios that are tested at another place, and where.
 const ELSEWHERE: &[(&str, &str)] = &[
+    // Calls that no Rust program can make.
+    ("API-001", "bindings-python/tests/test_hostile.py"),
+    ("API-002", "bindings-python/tests/test_hostile.py"),
     ("API-004", "server/src/observe/panics.rs"),
+    ("API-005", "bindings-python/tests/test_hostile.py"),
+    ("API-006", "bindings-python/tests/test_hostile.py"),
     ("LIM-011", "server/tests/faults.rs"),
     ("LIM-014", "server/tests/access_log.rs"),
     ("OBS-001", "server/tests/admin.rs"),
