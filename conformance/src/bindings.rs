@@ -10,7 +10,7 @@ pub type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 
 /// A package: language, file, and how its tests are run.
 const PACKAGES: [(&str, &str, &str); 2] =
-    [("Python", "python.yaml", "`pytest bindings-python/tests/test_answers.py`"), ("Node", "node.yaml", "`npm test` in `bindings-node`")];
+    [("Python", "python.yaml", "`pytest bindings-python/tests/test_answers.py`"), ("Node", "node.yaml", "`cargo xtask node`")];
 
 /// The sections of the packages that keep a file.
 ///

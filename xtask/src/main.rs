@@ -1,6 +1,7 @@
 //! The commands that CI and people run: `cargo xtask check`, `cargo xtask conformance`, `cargo xtask msrv`,
-//! `cargo xtask fuzz SECONDS`, `cargo xtask instructions`, `cargo xtask python` and `cargo xtask long`.
+//! `cargo xtask fuzz SECONDS`, `cargo xtask instructions`, `cargo xtask python`, `cargo xtask node` and `cargo xtask long`.
 
+mod node;
 mod python;
 
 use std::process::{Command, ExitCode};
@@ -17,9 +18,10 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz(&std::env::args().nth(2).unwrap_or_else(|| "60".to_owned())),
         Some("conformance") => conformance(std::env::args().nth(2).as_deref()),
         Some("instructions") => instructions(std::env::args().nth(2).as_deref()),
+        Some("node") => node::node(std::env::args().nth(2).as_deref()),
         Some("python") => python::python(std::env::args().nth(2).as_deref()),
         Some("long") => long(),
-        _ => Err("usage: cargo xtask check | conformance [--check] | msrv | fuzz [SECONDS] | instructions [--check] | python [wheel | bench] | long\n  check  format, lints, documentation, CONFORMANCE.md, crates of core, WebAssembly\n  conformance  writes CONFORMANCE.md, or tells whether it is stale\n  msrv   builds with the oldest compiler that the manifest promises\n  fuzz   every fuzz target for some seconds; needs a nightly toolchain, and installs cargo-fuzz\n  instructions  counts instructions into benches/INSTRUCTIONS.md, or tells whether they have grown; needs valgrind\n  python  builds the wheel and tests it, or measures it; needs Python 3.10 or later\n  long   what takes minutes: a million comparisons, fuzzing, benchmarks".to_owned()),
+        _ => Err("usage: cargo xtask check | conformance [--check] | msrv | fuzz [SECONDS] | instructions [--check] | python [wheel | bench] | node [build | bench] | long\n  check  format, lints, documentation, CONFORMANCE.md, crates of core, WebAssembly\n  conformance  writes CONFORMANCE.md, or tells whether it is stale\n  msrv   builds with the oldest compiler that the manifest promises\n  fuzz   every fuzz target for some seconds; needs a nightly toolchain, and installs cargo-fuzz\n  instructions  counts instructions into benches/INSTRUCTIONS.md, or tells whether they have grown; needs valgrind\n  python  builds the wheel and tests it, or measures it; needs Python 3.10 or later\n  node   builds the npm packages and tests them, or measures them; needs Node.js 20 or later\n  long   what takes minutes: a million comparisons, fuzzing, benchmarks".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

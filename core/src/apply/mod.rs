@@ -10,6 +10,8 @@ pub mod status;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
 
 use crate::decision::{Forward, GrpcStatus, Redirect, Respond, ResponseEdits};
+use crate::model::matching::is_grpc;
+use crate::request::Headers;
 
 pub use crate::model::matching::is_grpc;
 pub use cors::cors_headers;
@@ -105,6 +107,29 @@ pub fn grpc_failure(status: GrpcStatus, message: &str, edits: &ResponseEdits<'_>
     let mut headers = grpc_headers(status, message);
     response_headers(edits, &mut headers);
     (StatusCode::OK, headers)
+}
+
+/// The status and header fields with which a gateway tells a client of a failure of its own, for instance 502 or 504: with
+/// the edits of the decision ([F-7]), and to a client of gRPC as a gRPC status.
+///
+/// ```
+/// use gatewright::{apply, decision::ResponseEdits};
+/// use http::StatusCode;
+///
+/// let (status, _) = apply::failure(StatusCode::BAD_GATEWAY, &[("accept", "*/*")], &ResponseEdits::default());
+/// assert_eq!(status, StatusCode::BAD_GATEWAY);
+/// let grpc = [("content-type", "application/grpc")];
+/// let (status, headers) = apply::failure(StatusCode::BAD_GATEWAY, &grpc, &ResponseEdits::default());
+/// assert_eq!((status, headers["grpc-status"].as_bytes()), (StatusCode::OK, &b"14"[..]));
+/// ```
+pub fn failure<H: Headers + ?Sized>(status: StatusCode, request: &H, edits: &ResponseEdits<'_>) -> (StatusCode, HeaderMap) {
+    if is_grpc(request) {
+        let grpc = if status.is_server_error() { GrpcStatus::Unavailable } else { GrpcStatus::Internal };
+        return grpc_failure(grpc, status.canonical_reason().unwrap_or_default(), edits);
+    }
+    let mut headers = HeaderMap::new();
+    response_headers(edits, &mut headers);
+    (status, headers)
 }
 
 fn grpc_headers(status: GrpcStatus, message: &str) -> HeaderMap {

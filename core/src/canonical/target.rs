@@ -25,6 +25,24 @@ pub enum TargetForm<'a> {
     Asterisk,
 }
 
+impl<'a> TargetForm<'a> {
+    /// Tells which form a target has that came with this method.
+    ///
+    /// # Errors
+    ///
+    /// The refusal that a decision answers with.
+    ///
+    /// ```
+    /// use gatewright::canonical::TargetForm;
+    ///
+    /// let form = TargetForm::of("GET", b"https://a.example/x?y").unwrap();
+    /// assert_eq!(form, TargetForm::Absolute { scheme: "https", authority: b"a.example", target: b"/x?y" });
+    /// ```
+    pub fn of(method: &str, target: &'a [u8]) -> Result<Self, Refusal> {
+        split_form(method, target)
+    }
+}
+
 /// A canonical path, and the query as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
