@@ -119,24 +119,26 @@ impl Held {
         status: u16,
         headers: Option<&Bound<'py, PyAny>>,
         message: Option<&str>,
-        grpc_status: u8,
+        grpc_status: Option<u8>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let status = StatusCode::from_u16(status)
             .ok()
             .filter(|status| status.is_client_error() || status.is_server_error())
             .ok_or_else(|| PyValueError::new_err(format!("the status of a failure is 400 to 599, found {status}")))?;
-        let grpc = GrpcStatus::from_code(grpc_status)
-            .ok_or_else(|| PyValueError::new_err(format!("the gRPC status of a failure is 1 to 16, found {grpc_status}")))?;
-        let is_grpc = Lines::read(headers, None)?.with(|octets| Ok(apply::is_grpc(octets)))?;
+        let grpc = match grpc_status {
+            None => GrpcStatus::of_failure(status),
+            Some(code) => GrpcStatus::from_code(code)
+                .ok_or_else(|| PyValueError::new_err(format!("the gRPC status of a failure is 1 to 16, found {code}")))?,
+        };
         let decision = self.owned.decision();
         let edits = edits(&decision);
-        if is_grpc {
-            let message = message.or(status.canonical_reason()).unwrap_or_default();
-            return answer(py, &apply::grpc_failure(grpc, message, &edits));
-        }
-        let mut map = HeaderMap::new();
-        apply::response_headers(&edits, &mut map);
-        answer(py, &(status, map))
+        let parts = Lines::read(headers, None)?.with(|octets| {
+            Ok(match apply::is_grpc(octets) {
+                true => apply::grpc_failure(grpc, message.or(status.canonical_reason()).unwrap_or_default(), &edits),
+                false => apply::failure(status, octets, &edits),
+            })
+        })?;
+        answer(py, &parts)
     }
 
     /// Status and header fields of an answer.
@@ -273,7 +275,7 @@ macro_rules! decisions {
             ///
             /// message: for a gRPC client; None is what the status is called.
             ///
-            /// grpc_status: 1 to 16; 14 is UNAVAILABLE.
+            /// grpc_status: 1 to 16; None is UNAVAILABLE (14) for 500 and above, INTERNAL (13) below.
             ///
             /// Raises ValueError for another status; TypeError and ValueError for header fields as `Table.decide` does.
             ///
@@ -284,14 +286,14 @@ macro_rules! decisions {
             /// Answer(status=504, headers=[('x-served-by', 'gateway')])
             /// >>> dict(decision.failure(504, {"content-type": "application/grpc"}).headers)["grpc-message"]
             /// 'Gateway Timeout'
-            #[pyo3(signature = (status, headers = None, message = None, grpc_status = 14))]
+            #[pyo3(signature = (status, headers = None, message = None, grpc_status = None))]
             fn failure<'py>(
                 &self,
                 py: Python<'py>,
                 status: u16,
                 headers: Option<&Bound<'py, PyAny>>,
                 message: Option<&str>,
-                grpc_status: u8,
+                grpc_status: Option<u8>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 self.0.failure(py, status, headers, message, grpc_status)
             }

@@ -161,6 +161,8 @@ def test_failures(table: Table) -> None:
     grpc = {"content-type": "application/grpc"}
     assert dict(decision.failure(504, grpc, "50% and a line\n", 4).headers)["grpc-message"] == "50%25 and a line%0A"
     assert dict(decision.failure(504, grpc, grpc_status=4).headers)["grpc-status"] == "4"
+    assert dict(decision.failure(400, grpc).headers)["grpc-status"] == "13"
+    assert dict(decision.failure(599, grpc).headers)["grpc-message"] == ""
     for path in ("http://shop.example/old", "http://other.example/"):
         assert table.decide("GET", path).failure(500) == (500, [])
         assert dict(table.decide("GET", path).failure(500, grpc).headers)["grpc-status"] == "14"

@@ -389,6 +389,11 @@ impl GrpcStatus {
         Self::ALL.into_iter().find(|status| status.code() == code)
     }
 
+    /// What a failure of the gateway with this HTTP status is for a gRPC client: 14 for those of the server, else 13.
+    pub fn of_failure(status: StatusCode) -> Self {
+        if status.is_server_error() { Self::Unavailable } else { Self::Internal }
+    }
+
     /// The number on the wire.
     pub const fn code(self) -> u8 {
         match self {

@@ -10,7 +10,6 @@ pub mod status;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
 
 use crate::decision::{Forward, GrpcStatus, Redirect, Respond, ResponseEdits};
-use crate::model::matching::is_grpc;
 use crate::request::Headers;
 
 pub use crate::model::matching::is_grpc;
@@ -93,7 +92,7 @@ pub fn respond(decision: &Respond<'_>) -> (StatusCode, HeaderMap) {
 }
 
 /// The status and header fields with which a gateway tells a gRPC client of a failure of its own, for instance
-/// a timeout: a response of header fields only. Who else asks gets a plain status: see [`is_grpc`].
+/// a timeout: a response of header fields only. [`failure`] chooses between it and a plain status.
 ///
 /// ```
 /// use gatewright::apply::grpc_failure;
@@ -124,8 +123,7 @@ pub fn grpc_failure(status: GrpcStatus, message: &str, edits: &ResponseEdits<'_>
 /// ```
 pub fn failure<H: Headers + ?Sized>(status: StatusCode, request: &H, edits: &ResponseEdits<'_>) -> (StatusCode, HeaderMap) {
     if is_grpc(request) {
-        let grpc = if status.is_server_error() { GrpcStatus::Unavailable } else { GrpcStatus::Internal };
-        return grpc_failure(grpc, status.canonical_reason().unwrap_or_default(), edits);
+        return grpc_failure(GrpcStatus::of_failure(status), status.canonical_reason().unwrap_or_default(), edits);
     }
     let mut headers = HeaderMap::new();
     response_headers(edits, &mut headers);

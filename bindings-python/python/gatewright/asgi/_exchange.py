@@ -30,8 +30,8 @@ _MIRRORS = 128
 _MIRROR_ANSWER = 64 * 1024
 _MIRROR_TIMEOUT = 15.0
 
-#: gRPC status codes.
-UNIMPLEMENTED, UNAVAILABLE = 12, 14
+#: A gRPC status code.
+UNIMPLEMENTED = 12
 
 _Decision = Union[Forward, Redirect, Respond]
 
@@ -43,7 +43,7 @@ class ResponseCut(GatewrightError):
 class Failure(Exception):
     """An answer of the gateway's own."""
 
-    def __init__(self, status: int, grpc: int = UNAVAILABLE) -> None:
+    def __init__(self, status: int, grpc: int | None = None) -> None:
         super().__init__(status, grpc)
         self.status = status
         self.grpc = grpc
