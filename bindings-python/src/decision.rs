@@ -3,20 +3,25 @@
 //! A decision holds the library's own [`OwnedDecision`]; what is read seldom is asked of it when it is read.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
+use gatewright::decision::{GrpcStatus, ResponseEdits};
+use gatewright::model::filter::Scheme;
+use gatewright::model::retry_budget::RetryBudget;
 use gatewright::report::DecisionReport;
 use gatewright::session::Sessions;
 use gatewright::{Decision, DecisionKind, OwnedDecision, apply};
-use http::HeaderMap;
-use pyo3::exceptions::PyValueError;
+use http::{HeaderMap, StatusCode};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::headers::{Lines, pairs, text};
+use crate::retries::RetryWindow;
 use crate::sessions::SessionKeys;
 use crate::table::Table;
-use crate::{data, question};
+use crate::{data, fields, question};
 
 /// A decision as a Python object.
 #[inline]
@@ -99,23 +104,68 @@ impl Held {
     fn response<'py>(&self, py: Python<'py>, headers: Option<&Bound<'py, PyAny>>, as_bytes: Option<bool>) -> PyResult<Bound<'py, PyList>> {
         let lines = Lines::read(headers, None)?;
         let mut map = lines.map()?;
-        match self.owned.decision() {
-            Decision::Forward(forward) => apply::response_headers(&forward.response, &mut map),
-            Decision::Redirect(redirect) => apply::response_headers(&redirect.response, &mut map),
-            Decision::Respond(respond) => apply::response_headers(&respond.response, &mut map),
-            _ => {}
+        let decision = self.owned.decision();
+        if let Decision::Forward(_) = decision {
+            apply::hop::strip_response(&mut map);
         }
+        apply::response_headers(&edits(&decision), &mut map);
         pairs(py, &map, as_bytes.unwrap_or_else(|| lines.are_bytes()))
+    }
+
+    /// Status and header fields with which a client is told of a failure.
+    fn failure<'py>(
+        &self,
+        py: Python<'py>,
+        status: u16,
+        headers: Option<&Bound<'py, PyAny>>,
+        message: Option<&str>,
+        grpc_status: Option<u8>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let status = StatusCode::from_u16(status)
+            .ok()
+            .filter(|status| status.is_client_error() || status.is_server_error())
+            .ok_or_else(|| PyValueError::new_err(format!("the status of a failure is 400 to 599, found {status}")))?;
+        let grpc = match grpc_status {
+            None => GrpcStatus::of_failure(status),
+            Some(code) => GrpcStatus::from_code(code)
+                .ok_or_else(|| PyValueError::new_err(format!("the gRPC status of a failure is 1 to 16, found {code}")))?,
+        };
+        let decision = self.owned.decision();
+        let edits = edits(&decision);
+        let parts = Lines::read(headers, None)?.with(|octets| {
+            Ok(match apply::is_grpc(octets) {
+                true => apply::grpc_failure(grpc, message.or(status.canonical_reason()).unwrap_or_default(), &edits),
+                false => apply::failure(status, octets, &edits),
+            })
+        })?;
+        answer(py, &parts)
     }
 
     /// Status and header fields of an answer.
     fn answer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (status, map) = match self.owned.decision() {
-            Decision::Redirect(redirect) => apply::redirect(&redirect),
-            Decision::Respond(respond) => apply::respond(&respond),
-            _ => (http::StatusCode::OK, HeaderMap::new()),
-        };
-        data::model(py)?.getattr("Answer")?.call1((status.as_u16(), pairs(py, &map, false)?))
+        answer(
+            py,
+            &match self.owned.decision() {
+                Decision::Redirect(redirect) => apply::redirect(&redirect),
+                Decision::Respond(respond) => apply::respond(&respond),
+                _ => (StatusCode::OK, HeaderMap::new()),
+            },
+        )
+    }
+}
+
+/// An `Answer`.
+fn answer<'py>(py: Python<'py>, (status, map): &(StatusCode, HeaderMap)) -> PyResult<Bound<'py, PyAny>> {
+    data::model(py)?.getattr("Answer")?.call1((status.as_u16(), pairs(py, map, false)?))
+}
+
+/// What a decision does to the response, whoever makes it.
+fn edits<'a>(decision: &Decision<'a>) -> ResponseEdits<'a> {
+    match decision {
+        Decision::Forward(forward) => forward.response,
+        Decision::Redirect(redirect) => redirect.response,
+        Decision::Respond(respond) => respond.response,
+        _ => ResponseEdits::default(),
     }
 }
 
@@ -193,9 +243,9 @@ macro_rules! decisions {
             }
 
             /// The header fields of a response as the client gets them, as pairs: CORS included, names in lower case.
-            /// Those of one name keep their order.
+            /// Those of one name keep their order. `Forward` takes out those of one hop first: the response is a backend's.
             ///
-            /// headers: of the backend's response, in any shape that `Table.decide` takes.
+            /// headers: of the response, in any shape that `Table.decide` takes.
             ///
             /// as_bytes: whether the pairs are of bytes or of text; None is as given, and text where nothing is given.
             ///
@@ -214,6 +264,38 @@ macro_rules! decisions {
                 as_bytes: Option<bool>,
             ) -> PyResult<Bound<'py, PyList>> {
                 self.0.response(py, headers, as_bytes)
+            }
+
+            /// Status and header fields that tell the client of a failure of the gateway's own, for instance a backend that
+            /// cannot be reached, with the rule's edits; the body is empty. A gRPC client gets status 200 and the gRPC status.
+            ///
+            /// status: 400 to 599; by custom 502 for no connection, 503 for no backend, 504 for a timeout.
+            ///
+            /// headers: of the request, in any shape that `Table.decide` takes: whether its client speaks gRPC. None does not.
+            ///
+            /// message: for a gRPC client; None is what the status is called.
+            ///
+            /// grpc_status: 1 to 16; None is UNAVAILABLE (14) for 500 and above, INTERNAL (13) below.
+            ///
+            /// Raises ValueError for another status; TypeError and ValueError for header fields as `Table.decide` does.
+            ///
+            /// >>> import gatewright
+            /// >>> table = gatewright.load("gateway.yaml")
+            /// >>> decision = table.decide("GET", "http://shop.example/cart")
+            /// >>> decision.failure(504)
+            /// Answer(status=504, headers=[('x-served-by', 'gateway')])
+            /// >>> dict(decision.failure(504, {"content-type": "application/grpc"}).headers)["grpc-message"]
+            /// 'Gateway Timeout'
+            #[pyo3(signature = (status, headers = None, message = None, grpc_status = None))]
+            fn failure<'py>(
+                &self,
+                py: Python<'py>,
+                status: u16,
+                headers: Option<&Bound<'py, PyAny>>,
+                message: Option<&str>,
+                grpc_status: Option<u8>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                self.0.failure(py, status, headers, message, grpc_status)
             }
 
             /// The decision as data, with the names that `gatewright decide -o json` has. It is the caller's own.
@@ -342,6 +424,11 @@ decisions! {
         ///
         /// headers: of the request, in any shape that `Table.decide` takes.
         ///
+        /// client: address of the client: the backend is told who asked for what, as `forwarded` does it, and what the client says
+        /// of itself is taken out. The rule's edits come after. Where rules match on such fields, use `forwarded` before the decision.
+        ///
+        /// scheme: with client: `http` or `https`, as the client asked; None is that of the listener.
+        ///
         /// as_bytes: whether the pairs are of bytes or of text; None is as given, and text where nothing is given.
         ///
         /// Raises TypeError and ValueError for header fields as `Table.decide` does.
@@ -351,18 +438,56 @@ decisions! {
         /// >>> decision = table.decide("GET", "http://shop.example/cart")
         /// >>> sorted(decision.apply_request([("Accept", "text/html"), ("Connection", "close")]))
         /// [('accept', 'text/html'), ('host', 'shop.example'), ('x-shop', 'live')]
-        #[pyo3(signature = (headers = None, /, *, as_bytes = None))]
+        /// >>> dict(decision.apply_request(client="192.0.2.7"))["x-forwarded-for"]
+        /// '192.0.2.7'
+        #[pyo3(signature = (headers = None, /, *, client = None, scheme = None, as_bytes = None))]
         fn apply_request<'py>(
             &self,
             py: Python<'py>,
             headers: Option<&Bound<'py, PyAny>>,
+            client: Option<&str>,
+            scheme: Option<&str>,
             as_bytes: Option<bool>,
         ) -> PyResult<Bound<'py, PyList>> {
             let lines = Lines::read(headers, None)?;
             let mut parts = http::Request::new(()).into_parts().0;
             parts.headers = lines.map()?;
+            let scheme = scheme.map(fields::scheme).transpose()?;
+            match client {
+                Some(client) => fields::set_forwarded(&mut parts.headers, client, scheme.unwrap_or_else(|| self.scheme()))?,
+                None if scheme.is_some() => return Err(PyTypeError::new_err("scheme is said with client")),
+                None => {}
+            }
             self.forward(|forward| apply::forward(forward, &mut parts));
             pairs(py, &parts.headers, as_bytes.unwrap_or_else(|| lines.are_bytes()))
+        }
+
+        /// The pause before a retry, or None where the rule has no retries: at least its backoff, at most ten times that.
+        ///
+        /// retry: 0 for the first one.
+        ///
+        /// pick: from 0 to 2**64 - 1; spreads the pauses, so that not all retry at once. None is a random number.
+        ///
+        /// >>> import gatewright
+        /// >>> table = gatewright.load("gateway.yaml")
+        /// >>> print(table.decide("GET", "http://shop.example/cart").retry_pause(0))
+        /// None
+        #[pyo3(signature = (retry, pick = None))]
+        fn retry_pause(&self, retry: u32, pick: Option<u64>) -> Option<Duration> {
+            self.forward(|forward| forward.retry.map(|rule| rule.pause(retry, question::pick(pick)))).flatten()
+        }
+
+        /// A new window over the retries of this backend, with the budget of its policy; without a policy a fifth of the requests
+        /// may be retries, and a hundred in ten seconds in any case. Keep one for each backend, as long as `backend.retry_budget`
+        /// is the same.
+        ///
+        /// >>> import gatewright
+        /// >>> table = gatewright.load("gateway.yaml")
+        /// >>> table.decide("GET", "http://shop.example/cart").retry_window().budget.percent
+        /// 20
+        fn retry_window(&self) -> RetryWindow {
+            let budget = self.forward(|forward| self.0.owned.table().backend(forward.backend)?.retry_budget.clone()).flatten();
+            RetryWindow::new(budget.unwrap_or_else(RetryBudget::without_policy))
         }
 
         /// Whether a field of the request's trailer section must not be forwarded.
@@ -457,6 +582,13 @@ decisions! {
 }
 
 impl Forward {
+    /// How the listener is spoken to.
+    fn scheme(&self) -> &'static str {
+        let listener = self.forward(|forward| forward.matched.parent.listener()).flatten();
+        let listener = listener.and_then(|id| self.0.owned.table().listener(id));
+        listener.and_then(|listener| listener.protocol.scheme()).map_or("http", Scheme::as_str)
+    }
+
     fn forward<R>(&self, then: impl FnOnce(&gatewright::decision::Forward<'_>) -> R) -> Option<R> {
         match self.0.owned.decision() {
             Decision::Forward(forward) => Some(then(&forward)),

@@ -2,20 +2,24 @@
 //! results; every rule is the library's.
 //!
 //! - `headers`: header fields of any shape as octets, and back; `reads`, `dict`: only those that count.
+//! - `fields`: those about the client, as functions.
 //! - `keywords`, `question`: arguments of a call as a request.
 //! - `table`: the class `Table`.
 //! - `decision`: the classes `Forward`, `Redirect` and `Respond`.
+//! - `retries`: the class `RetryWindow`.
 //! - `options`, `sessions`, `data`: options, keys of sessions, JSON as Python objects.
 #![deny(unsafe_code)]
 
 mod data;
 mod decision;
 mod dict;
+mod fields;
 mod headers;
 mod keywords;
 mod options;
 mod question;
 mod reads;
+mod retries;
 mod sessions;
 mod table;
 
@@ -31,7 +35,11 @@ mod _gatewright {
     #[pymodule_export]
     use super::decision::{Forward, Redirect, Respond};
     #[pymodule_export]
+    use super::fields::{forwarded, hops, is_grpc};
+    #[pymodule_export]
     use super::question::reseed;
+    #[pymodule_export]
+    use super::retries::RetryWindow;
     #[pymodule_export]
     use super::sessions::SessionKeys;
     #[pymodule_export]

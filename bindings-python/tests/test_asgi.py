@@ -263,7 +263,8 @@ def test_timeouts(timeouts: str, server: str) -> None:
     with raw(_hangs) as address, gateway(route(rules), address, server) as url:
         started = time.monotonic()
         assert httpx.get(url, timeout=LIMIT).status_code == 504
-        assert httpx.get(url, headers={"content-type": "application/grpc-web"}, timeout=LIMIT).headers["grpc-status"] == "14"
+        # gRPC-Web has the status of HTTP.
+        assert httpx.get(url, headers={"content-type": "application/grpc-web"}, timeout=LIMIT).status_code == 504
         assert time.monotonic() - started < 10
 
 
@@ -306,8 +307,6 @@ def test_backends_that_fail() -> None:
 
     with gateway(route(WEB), nowhere()) as url:
         assert httpx.get(url, timeout=LIMIT).status_code == 502
-        grpc = httpx.get(url, headers={"content-type": "application/grpc-web"}, timeout=LIMIT)
-        assert (grpc.status_code, grpc.headers["grpc-status"], grpc.headers["content-type"]) == (200, "14", "application/grpc")
     for handle in (breaks, babbles, switches):
         with raw(handle) as address, gateway(route(WEB), address) as url:
             assert httpx.get(url, timeout=LIMIT).status_code == 502, handle
@@ -606,7 +605,7 @@ def test_a_place_that_is_not_there() -> None:
         async with Gateway(gatewright.compile(GATEWAY), port=81):
             pass
 
-    with pytest.raises(gatewright.PlaceError, match="no such port"):
+    with pytest.raises(gatewright.PlaceError, match="no such port 81, the Gateway has: 80$"):
         asyncio.run(start())
 
 

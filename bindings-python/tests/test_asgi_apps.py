@@ -199,6 +199,8 @@ def test_trailers_of_applications() -> None:
         if scope["type"] == "lifespan":
             return
         assert "http.response.trailers" in scope["extensions"]
+        if scope["path"] == "/a.B/Fails":
+            raise ValueError("on purpose")
         await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": True})
         await send({"type": "http.response.body", "body": b"message"})
         await send({"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]})
@@ -206,7 +208,7 @@ def test_trailers_of_applications() -> None:
     sent: list[Any] = []
     gateway = Gateway(gatewright.compile(route("[{backendRefs: [{name: web, port: 80}]}]")), apps={"default/web": grpc})
 
-    async def ask(extensions: Any) -> None:
+    async def ask(extensions: Any, path: bytes = b"/a.B/C") -> None:
         sent.clear()
         requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
@@ -222,7 +224,7 @@ def test_trailers_of_applications() -> None:
             "type": "http",
             "http_version": "2",
             "method": "POST",
-            "raw_path": b"/a.B/C",
+            "raw_path": path,
             "query_string": b"",
             "headers": [(b"host", b"a"), (b"content-type", b"application/grpc"), (b"te", b"trailers")],
             "extensions": extensions,
@@ -234,6 +236,9 @@ def test_trailers_of_applications() -> None:
     asyncio.run(ask({"http.response.trailers": {}, "http.response.push": {}}))
     assert [message["type"].rpartition(".")[2] for message in sent] == ["start", "body", "body", "trailers"]
     assert sent[0]["trailers"] and sent[-1]["headers"] == [(b"grpc-status", b"0")]
+    asyncio.run(ask({"http.response.trailers": {}}, b"/a.B/Fails"))
+    failed = dict(sent[0]["headers"])
+    assert (sent[0]["status"], failed[b"grpc-status"], failed[b"content-type"]) == (200, b"14", b"application/grpc")
 
 
 def test_lifespan_of_applications(server: str) -> None:

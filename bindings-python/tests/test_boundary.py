@@ -70,6 +70,29 @@ def test_what_is_decided_can_be_carried_out(table: Table, url: str | bytes, head
             assert 200 <= decision.answer().status < 600
 
 
+@given(headers=plausible_headers, client=texts | anything, scheme=texts | st.sampled_from(["http", "https"]) | anything)
+def test_what_is_told_takes_anything(table: Table, headers: Any, client: Any, scheme: Any) -> None:
+    decision: Any = table.decide("GET", "http://shop.example/cart")
+    clear(lambda: decision.apply_request(headers, client=client, scheme=scheme))
+    clear(lambda: gatewright.forwarded(headers, client=client, scheme=scheme))
+    clear(lambda: gatewright.hops(headers))
+    clear(lambda: gatewright.is_grpc(headers))
+
+
+@given(status=numbers | st.integers(400, 599), headers=plausible_headers, message=texts | anything, grpc=numbers | st.integers(1, 16))
+def test_failures_take_anything(table: Table, status: Any, headers: Any, message: Any, grpc: Any) -> None:
+    decision = table.decide("GET", "http://shop.example/cart")
+    clear(lambda: decision.failure(status, headers, message, grpc))
+    clear(lambda: decision.failure(504, {"content-type": "application/grpc"}, message, 4))
+
+
+@given(retry=numbers | anything, pick=numbers | anything, now=numbers | st.floats() | st.timedeltas() | anything)
+def test_retries_take_anything(table: Table, retry: Any, pick: Any, now: Any) -> None:
+    decision: Any = table.decide("GET", "http://shop.example/cart")
+    clear(lambda: decision.retry_pause(retry, pick))
+    clear(lambda: decision.retry_window().try_retry(now))
+
+
 @given(transport=texts | st.sampled_from(["tls", "tcp", "udp"]) | anything, options=keywords)
 def test_connections_take_anything(table: Table, transport: Any, options: Any) -> None:
     options = {name: value for name, value in options.items() if name in ("gateway", "port", "sni", "service", "client", "pick")}

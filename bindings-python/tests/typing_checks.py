@@ -76,6 +76,13 @@ def carried_out(forward: Forward, redirect: Redirect, keys: SessionKeys) -> None
     assert_type(forward.apply_request([("accept", "a")], as_bytes=True), list[tuple[bytes, bytes]])
     assert_type(redirect.apply_response([(b"accept", b"a")], as_bytes=False), list[tuple[str, str]])
     assert_type(redirect.answer().headers, list[tuple[str, str]])
+    assert_type(redirect.failure(504, {"accept": "a"}).status, int)
+    assert_type(forward.apply_request([(b"accept", b"a")], client="::1", scheme="https"), list[tuple[bytes, bytes]])
+    assert_type(gatewright.forwarded({"accept": "a"}, client="::1", scheme="https"), list[tuple[str, str]])
+    assert_type(gatewright.forwarded([(b"accept", b"a")], client="::1", scheme="https"), list[tuple[bytes, bytes]])
+    assert_type(forward.retry_pause(0), timedelta | None)
+    assert_type(forward.retry_window().budget.interval, timedelta)
+    assert_type(forward.retry_window().try_retry(timedelta(seconds=1)), bool)
     assert_type(forward.session_field(keys, None, 0), tuple[str, str] | None)
     forward.target = "/"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
 

@@ -319,33 +319,99 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A gRPC status code that this library, or a filter of the embedding program, answers with.
+/// A gRPC status code that this library, or a filter of the embedding program, answers with: every one but that of success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GrpcStatus {
+    /// 1: the client has given up.
+    Cancelled,
+    /// 2: nobody knows what.
+    Unknown,
+    /// 3: what the client asks makes no sense.
+    InvalidArgument,
+    /// 4: it took too long.
+    DeadlineExceeded,
+    /// 5: what is asked for is not there.
+    NotFound,
+    /// 6: what is to be made is there.
+    AlreadyExists,
     /// 7: an authorization service says no.
     PermissionDenied,
     /// 8: the client has had its share.
     ResourceExhausted,
+    /// 9: not in this state.
+    FailedPrecondition,
+    /// 10: something else came in between.
+    Aborted,
+    /// 11: beyond the end.
+    OutOfRange,
     /// 12: no such method.
     Unimplemented,
     /// 13: the request is malformed.
     Internal,
     /// 14: no backend can answer.
     Unavailable,
+    /// 15: data is lost or broken.
+    DataLoss,
     /// 16: the client has not shown who it is.
     Unauthenticated,
 }
 
 impl GrpcStatus {
+    const ALL: [Self; 16] = [
+        Self::Cancelled,
+        Self::Unknown,
+        Self::InvalidArgument,
+        Self::DeadlineExceeded,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::PermissionDenied,
+        Self::ResourceExhausted,
+        Self::FailedPrecondition,
+        Self::Aborted,
+        Self::OutOfRange,
+        Self::Unimplemented,
+        Self::Internal,
+        Self::Unavailable,
+        Self::DataLoss,
+        Self::Unauthenticated,
+    ];
+
+    /// The status with this number; `None` for 0, which is no failure, and for what gRPC does not define.
+    ///
+    /// ```
+    /// use gatewright::decision::GrpcStatus;
+    ///
+    /// assert_eq!(GrpcStatus::from_code(14), Some(GrpcStatus::Unavailable));
+    /// assert_eq!(GrpcStatus::from_code(0), None);
+    /// ```
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.code() == code)
+    }
+
+    /// What a failure of the gateway with this HTTP status is for a gRPC client: 14 for those of the server, else 13.
+    pub fn of_failure(status: StatusCode) -> Self {
+        if status.is_server_error() { Self::Unavailable } else { Self::Internal }
+    }
+
     /// The number on the wire.
     pub const fn code(self) -> u8 {
         match self {
+            Self::Cancelled => 1,
+            Self::Unknown => 2,
+            Self::InvalidArgument => 3,
+            Self::DeadlineExceeded => 4,
+            Self::NotFound => 5,
+            Self::AlreadyExists => 6,
             Self::PermissionDenied => 7,
             Self::ResourceExhausted => 8,
+            Self::FailedPrecondition => 9,
+            Self::Aborted => 10,
+            Self::OutOfRange => 11,
             Self::Unimplemented => 12,
             Self::Internal => 13,
             Self::Unavailable => 14,
+            Self::DataLoss => 15,
             Self::Unauthenticated => 16,
         }
     }

@@ -10,7 +10,7 @@
 """
 
 from ._gatewright import VERSION as __version__
-from ._gatewright import Forward, Redirect, Respond, SessionKeys
+from ._gatewright import Forward, Redirect, Respond, RetryWindow, SessionKeys, forwarded, hops, is_grpc
 from ._model import (
     Answer,
     Auth,
@@ -67,6 +67,7 @@ __all__ = [
     "Respond",
     "Retry",
     "RetryBudget",
+    "RetryWindow",
     "RoutingRow",
     "Session",
     "SessionKeys",
@@ -76,6 +77,9 @@ __all__ = [
     "Watcher",
     "__version__",
     "compile",
+    "forwarded",
+    "hops",
+    "is_grpc",
     "load",
     "watch",
 ]

@@ -10,9 +10,9 @@ pub mod status;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
 
 use crate::decision::{Forward, GrpcStatus, Redirect, Respond, ResponseEdits};
-use crate::model::matching::is_grpc;
 use crate::request::Headers;
 
+pub use crate::model::matching::is_grpc;
 pub use cors::cors_headers;
 pub use headers::{request_headers, response_headers};
 
@@ -92,7 +92,17 @@ pub fn respond(decision: &Respond<'_>) -> (StatusCode, HeaderMap) {
 }
 
 /// The status and header fields with which a gateway tells a gRPC client of a failure of its own, for instance
-/// a timeout: a response of header fields only.
+/// a timeout: a response of header fields only. [`failure`] chooses between it and a plain status.
+///
+/// ```
+/// use gatewright::apply::grpc_failure;
+/// use gatewright::decision::{GrpcStatus, ResponseEdits};
+///
+/// let (status, headers) = grpc_failure(GrpcStatus::DeadlineExceeded, "50% done", &ResponseEdits::default());
+/// assert_eq!(status.as_u16(), 200);
+/// assert_eq!(headers["grpc-status"], "4");
+/// assert_eq!(headers["grpc-message"], "50%25 done");
+/// ```
 pub fn grpc_failure(status: GrpcStatus, message: &str, edits: &ResponseEdits<'_>) -> (StatusCode, HeaderMap) {
     let mut headers = grpc_headers(status, message);
     response_headers(edits, &mut headers);
@@ -114,8 +124,7 @@ pub fn grpc_failure(status: GrpcStatus, message: &str, edits: &ResponseEdits<'_>
 /// ```
 pub fn failure<H: Headers + ?Sized>(status: StatusCode, request: &H, edits: &ResponseEdits<'_>) -> (StatusCode, HeaderMap) {
     if is_grpc(request) {
-        let grpc = if status.is_server_error() { GrpcStatus::Unavailable } else { GrpcStatus::Internal };
-        return grpc_failure(grpc, status.canonical_reason().unwrap_or_default(), edits);
+        return grpc_failure(GrpcStatus::of_failure(status), status.canonical_reason().unwrap_or_default(), edits);
     }
     let mut headers = HeaderMap::new();
     response_headers(edits, &mut headers);
@@ -126,8 +135,20 @@ fn grpc_headers(status: GrpcStatus, message: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert("grpc-status", HeaderValue::from(u16::from(status.code())));
-    if let Ok(message) = HeaderValue::from_str(message) {
+    if let Ok(message) = HeaderValue::from_str(&percent_encoded(message)) {
         headers.insert("grpc-message", message);
     }
     headers
+}
+
+/// As gRPC over HTTP/2 writes messages: whatever is not printable ASCII, and `%` itself.
+fn percent_encoded(message: &str) -> String {
+    let mut encoded = String::with_capacity(message.len());
+    for octet in message.bytes() {
+        match octet {
+            b' '..=b'~' if octet != b'%' => encoded.push(char::from(octet)),
+            _ => encoded.push_str(&format!("%{octet:02X}")),
+        }
+    }
+    encoded
 }

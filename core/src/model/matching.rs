@@ -268,8 +268,16 @@ impl fmt::Display for HttpMatch {
     }
 }
 
-/// Whether the content type says gRPC: `application/grpc`, alone or with a suffix or parameters ([G-11]).
-pub(crate) fn is_grpc<H: Headers + ?Sized>(headers: &H) -> bool {
+/// Whether the content type says gRPC: `application/grpc`, alone or with a suffix or parameters ([G-11]). Whoever sends it
+/// understands a gRPC status; gRPC-Web is something else.
+///
+/// ```
+/// use gatewright::apply::is_grpc;
+///
+/// assert!(is_grpc(&[("content-type", "application/grpc+proto")]));
+/// assert!(!is_grpc(&[("content-type", "application/grpc-web")]));
+/// ```
+pub fn is_grpc<H: Headers + ?Sized>(headers: &H) -> bool {
     let Some(value) = headers.first(&CONTENT_TYPE) else { return false };
     let Some((start, rest)) = value.trim_ascii().split_at_checked("application/grpc".len()) else { return false };
     start.eq_ignore_ascii_case(b"application/grpc") && matches!(rest.first(), None | Some(b'+' | b';' | b' '))

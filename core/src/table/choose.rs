@@ -21,6 +21,8 @@ pub enum NoPort {
     },
     /// The Gateway has no such port.
     UnknownPort {
+        /// The number that was asked for, if one was.
+        number: Option<u16>,
         /// The ports that it has.
         known: Vec<u16>,
     },
@@ -34,9 +36,13 @@ impl fmt::Display for NoPort {
             Self::UnknownGateway { name, known } => {
                 write!(f, "no accepted Gateway `{}`, there are: {}", name.escape_debug(), known.join(", "))
             }
-            Self::UnknownPort { known } => {
+            Self::UnknownPort { number, known } => {
+                f.write_str("no such port")?;
+                if let Some(number) = number {
+                    write!(f, " {number}")?;
+                }
                 let known: Vec<String> = known.iter().map(ToString::to_string).collect();
-                write!(f, "no such port, the Gateway has: {}", known.join(", "))
+                write!(f, ", the Gateway has: {}", known.join(", "))
             }
         }
     }
@@ -69,7 +75,7 @@ impl Table {
             (None, [one]) => Some(one),
             (None, _) => ports.iter().find(|port| port.protocol == protocol),
         };
-        found.copied().ok_or_else(|| NoPort::UnknownPort { known: ports.iter().map(|port| port.number).collect() })
+        found.copied().ok_or_else(|| NoPort::UnknownPort { number, known: ports.iter().map(|port| port.number).collect() })
     }
 
     /// The Gateway `namespace/name`, or the only one.
@@ -88,5 +94,17 @@ impl Table {
             (None, []) => Err(NoPort::NoGateway),
             (None, _) => Err(NoPort::SeveralGateways(known())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_port_is_named() {
+        let said = |number| NoPort::UnknownPort { number, known: vec![80, 443] }.to_string();
+        assert_eq!(said(Some(81)), "no such port 81, the Gateway has: 80, 443");
+        assert_eq!(said(None), "no such port, the Gateway has: 80, 443");
     }
 }

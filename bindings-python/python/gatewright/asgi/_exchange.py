@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Protocol, TypeVar, Union
 
 import anyio
@@ -20,7 +18,7 @@ from ._address import Address, Addresses
 from ._apps import Apps
 from ._body import Incoming, copies
 from ._budget import Budgets
-from ._fields import octets, without_hop
+from ._fields import octets
 from ._http import HttpBackends, Outgoing
 from ._types import Answered, Body, ClientGone, Fields, NoConnection, Scope, Send, Trouble
 
@@ -31,11 +29,9 @@ _MIRRORS = 128
 #: Octets that are read of the answer to a copy.
 _MIRROR_ANSWER = 64 * 1024
 _MIRROR_TIMEOUT = 15.0
-#: The pause before a retry where the rule has none: at most this, before the first.
-_BACKOFF = timedelta(milliseconds=25)
 
-#: gRPC status codes.
-UNIMPLEMENTED, UNAVAILABLE = 12, 14
+#: A gRPC status code.
+UNIMPLEMENTED = 12
 
 _Decision = Union[Forward, Redirect, Respond]
 
@@ -47,21 +43,15 @@ class ResponseCut(GatewrightError):
 class Failure(Exception):
     """An answer of the gateway's own."""
 
-    def __init__(self, status: int, grpc: int = UNAVAILABLE) -> None:
+    def __init__(self, status: int, grpc: int | None = None) -> None:
         super().__init__(status, grpc)
         self.status = status
         self.grpc = grpc
 
-    def answer(self, decision: _Decision, is_grpc: bool) -> tuple[int, Fields]:
-        """Status and header fields, with the edits of the rule; a gRPC client gets a gRPC status."""
-        if not is_grpc:
-            return self.status, octets(decision.apply_response())
-        fields = [
-            (b"content-type", b"application/grpc"),
-            (b"grpc-status", b"%d" % self.grpc),
-            (b"grpc-message", HTTPStatus(self.status).phrase.encode()),
-        ]
-        return 200, octets(decision.apply_response(fields))
+    def answer(self, decision: _Decision, headers: Fields) -> tuple[int, Fields]:
+        """Status and header fields for the client of the request with these header fields."""
+        status, fields = decision.failure(self.status, headers, grpc_status=self.grpc)
+        return status, octets(fields)
 
 
 class _Result(Protocol):
@@ -87,7 +77,7 @@ async def attempts(
     backend: Backend = forward.backend
     each: timedelta | None = forward.backend_request_timeout
     most = 0 if retry is None else retry.attempts
-    budgets.request(backend, most > 0)
+    budgets.request(forward, most > 0)
     attempt = 0
     while True:
         until = _first(deadline, None if each is None else anyio.current_time() + each.total_seconds())
@@ -111,20 +101,13 @@ async def attempts(
             raise failure or Failure(502)
         if result is not None:
             await result.aclose()
-        if not budgets.try_retry(backend):
+        if not budgets.try_retry(forward):
             raise Failure(503)
-        pause = _pause(retry, attempt)
+        pause = (forward.retry_pause(attempt) or timedelta()).total_seconds()
         attempt += 1
         if deadline is not None and anyio.current_time() + pause >= deadline:
             raise Failure(504)
         await asyncio.sleep(pause)
-
-
-def _pause(retry: Retry, attempt: int) -> float:
-    """Seconds before a retry: at least the rule's backoff, and spread over what doubles with each."""
-    most = (_BACKOFF if retry.backoff is None else retry.backoff) * min(2**attempt, 10)
-    least = retry.backoff or timedelta()
-    return random.uniform(least.total_seconds(), max(least, most).total_seconds())
 
 
 def _first(*times: float | None) -> float | None:
@@ -133,15 +116,6 @@ def _first(*times: float | None) -> float | None:
 
 def _left(until: float | None) -> float | None:
     return None if until is None else max(0.0, until - anyio.current_time())
-
-
-def request_fields(forward: Forward, headers: Fields) -> Fields:
-    """The header fields for the backend. Raises ``Failure`` for what is none: the server has let it pass."""
-    try:
-        return octets(forward.apply_request(headers))
-    except ValueError as error:
-        _log.debug("a request is none: %s", error)
-        raise Failure(400) from None
 
 
 class Exchanges:
@@ -168,7 +142,7 @@ class Exchanges:
         """Raises ``Failure`` before anything has been sent to the client, ``ResponseCut`` after."""
         backend: Backend = forward.backend
         retry: Retry | None = forward.retry
-        head = request_fields(forward, headers)
+        head = forward.apply_request(headers, as_bytes=True)
         timeout: timedelta | None = forward.request_timeout
         deadline = None if timeout is None else started + timeout.total_seconds()
         try:
@@ -203,7 +177,7 @@ class Exchanges:
         self, scope: Scope, send: Send, forward: Forward, answered: Answered, until: float | None, endpoint: str | None
     ) -> None:
         try:
-            headers = octets(forward.apply_response(without_hop(answered.headers)))
+            headers = forward.apply_response(answered.headers, as_bytes=True)
         except ValueError as error:
             _log.warning("%s answers with fields that are none: %s", forward.backend, error)
             raise Failure(502) from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import anyio
 
-from .._gatewright import Forward, Redirect, Respond, SessionKeys
+from .._gatewright import Forward, Redirect, Respond, SessionKeys, forwarded, hops, is_grpc
 from .._model import Answer, ObjectRef, PlaceError
 from .._table import Table
 from .._watch import Watcher
@@ -20,18 +20,7 @@ from ._address import Addresses, Resolve, SslContext, speakable
 from ._apps import Apps
 from ._body import Incoming
 from ._exchange import UNIMPLEMENTED, Exchanges, Failure, ResponseCut
-from ._fields import (
-    MAX_HOPS,
-    forwarded,
-    hops,
-    is_grpc,
-    knows_expectation,
-    lower,
-    needs_trailers,
-    octets,
-    values,
-    without,
-)
+from ._fields import knows_expectation, lower, octets, without
 from ._http import HttpBackends
 from ._types import App, ClientGone, Fields, Receive, Scope, Send, TableSource, table_of, with_decision
 from ._websocket import deny, to_app, to_backend
@@ -42,6 +31,9 @@ if TYPE_CHECKING:
     from ._http import Transport
 
 _log = logging.getLogger("gatewright")
+
+#: Times that a request may have come through a gateway of this kind.
+_MAX_HOPS = 10
 
 _Decision = Union[Forward, Redirect, Respond]
 #: A filter of the embedding program's own: gets the scope and the decision; an ``Answer`` is what the client gets, None
@@ -240,7 +232,6 @@ class Gateway:
                 # So ASGI says it.
                 raise ClientGone from None
 
-        grpc = is_grpc(headers)
         decision: _Decision | None = None
         try:
             started, pick = anyio.current_time(), self._pick()
@@ -251,7 +242,7 @@ class Gateway:
             if answer is not None:
                 await _answer(scope, noting, answer.status, octets(answer.headers))
             elif isinstance(decision, Forward):
-                if needs_trailers(headers) and not self._has_trailers(scope, decision):
+                if is_grpc(headers) and not self._has_trailers(scope, decision):
                     raise Failure(501, UNIMPLEMENTED)
                 await self._exchanges.run(scope, noting, decision, headers, incoming, pick, started)
             else:
@@ -260,14 +251,14 @@ class Gateway:
             if decision is None:
                 await _answer(scope, noting, failure.status, [])
             else:
-                await _answer(scope, noting, *failure.answer(decision, grpc))
+                await _answer(scope, noting, *failure.answer(decision, headers))
         except (ClientGone, ResponseCut):
             raise
         except Exception as error:
             _log.exception("a request could not be carried out")
             if has_started:
                 raise ResponseCut(str(error)) from error
-            await _answer(scope, noting, *((500, []) if decision is None else Failure(500).answer(decision, grpc)))
+            await _answer(scope, noting, *((500, []) if decision is None else Failure(500).answer(decision, headers)))
 
     def _has_trailers(self, scope: Scope, forward: Forward) -> bool:
         """Whether both sides have trailers: those of an application do not get lost if the server sends them."""
@@ -277,13 +268,17 @@ class Gateway:
         """The header fields with those about the client. Raises ``Failure`` for a request that goes no further."""
         if not knows_expectation(headers):
             raise Failure(417)
-        if hops(headers) >= MAX_HOPS:
-            raise Failure(508)
         client = scope.get("client")
-        scheme = str(scope.get("scheme") or "http")
-        scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-        host = next(iter(values(headers, b"host")), None)
-        return forwarded(headers, str(client[0]) if client else "unknown", scheme, host)
+        scheme = "https" if scope.get("scheme") in ("https", "wss") else "http"
+        try:
+            if hops(headers) >= _MAX_HOPS:
+                raise Failure(508)
+            told = forwarded(headers, client=str(client[0]) if client else "unknown", scheme=scheme, as_bytes=True)
+        except ValueError as error:
+            # The server has let it pass.
+            _log.debug("a request is none: %s", error)
+            raise Failure(400) from None
+        return [*without(told, b"x-request-id"), (b"x-request-id", secrets.token_hex(16).encode())]
 
     async def _decide(self, scope: Scope, headers: Fields, pick: int) -> _Decision:
         """Raises ``Failure`` for what cannot be decided."""
@@ -354,7 +349,7 @@ class Gateway:
                 await receive()
                 await deny(scope, send, answer.status, octets(answer.headers))
         except Failure as failure:
-            fields = [] if decision is None else octets(decision.apply_response())
+            fields = [] if decision is None else octets(decision.failure(failure.status).headers)
             await deny(scope, send, failure.status, fields)
 
 

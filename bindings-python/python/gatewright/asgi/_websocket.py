@@ -14,8 +14,8 @@ import anyio
 from .._gatewright import Forward
 from .._model import Backend, Retry
 from ._address import SslContext, tls_context
-from ._exchange import Exchanges, Failure, attempts, request_fields
-from ._fields import octets, without, without_hop
+from ._exchange import Exchanges, Failure, attempts
+from ._fields import lower, without
 from ._http import CONNECT
 from ._types import App, Fields, Message, NoConnection, Receive, Scope, Send, Trouble
 
@@ -54,12 +54,12 @@ async def to_app(
     backend: Backend = forward.backend
     app = exchanges.apps.find(backend)
     assert app is not None
-    kept = without(request_fields(forward, headers), b"content-length")
+    kept = without(forward.apply_request(headers, as_bytes=True), b"content-length")
 
     async def edited(message: Message) -> None:
         if message["type"] in ("websocket.accept", "websocket.http.response.start"):
-            fields = without_hop([(bytes(name).lower(), bytes(value)) for name, value in message.get("headers") or ()])
-            fields = octets(forward.apply_response(fields)) + exchanges.session_fields(forward, None)
+            fields = forward.apply_response(lower(message.get("headers") or ()), as_bytes=True)
+            fields += exchanges.session_fields(forward, None)
             message = {**message, "headers": fields}
         await send(message)
 
@@ -117,7 +117,7 @@ async def to_backend(
         _log.warning("%s cannot be reached: %s", backend, error)
         raise Failure(502) from None
     session = None if forward.session is None else forward.session.endpoint
-    head = without(request_fields(forward, headers), *_HANDSHAKE)
+    head = without(forward.apply_request(headers, as_bytes=True), *_HANDSHAKE)
 
     async def once(attempt: int) -> _Open | _Rejected:
         address = exchanges.addresses.find(backend, session, pick, attempt)
@@ -129,15 +129,15 @@ async def to_backend(
     retry: Retry | None = forward.retry
     opened, _ = await attempts(forward, retry, exchanges.budgets, deadline, once)
     if isinstance(opened, _Rejected):
-        fields = octets(forward.apply_response(without_hop(opened.headers)))
+        fields = forward.apply_response(opened.headers, as_bytes=True)
         await deny(scope, send, opened.status, fields, opened.body)
         return
     connection = opened.connection
     try:
         response = connection.response
         assert response is not None
-        answered = without(without_hop(_latin1(response.headers.raw_items())), *_HANDSHAKE)
-        fields = octets(forward.apply_response(answered)) + exchanges.session_fields(forward, opened.endpoint)
+        answered = without(_latin1(response.headers.raw_items()), *_HANDSHAKE)
+        fields = forward.apply_response(answered, as_bytes=True) + exchanges.session_fields(forward, opened.endpoint)
         await send({"type": "websocket.accept", "subprotocol": connection.subprotocol, "headers": fields})
         # No timeout runs from here on.
         async with anyio.create_task_group() as group:
