@@ -36,7 +36,9 @@ export function fromIncoming(request: IncomingLike): RequestInput {
   return fields;
 }
 
+/** Of TLS the name of the handshake, empty if there was none; without TLS undefined. */
 function serverName(socket: unknown): string | undefined {
-  const name = (socket as { servername?: unknown } | undefined)?.servername;
-  return typeof name === "string" && name !== "" ? name : undefined;
+  const { encrypted, servername } = (socket ?? {}) as { encrypted?: unknown; servername?: unknown };
+  if (typeof servername === "string" && servername !== "") return servername;
+  return encrypted === true ? "" : undefined;
 }

@@ -412,7 +412,7 @@ export interface PlaceOptions {
   readonly service?: string;
   /** In a mesh: the namespace of the client. */
   readonly client?: string;
-  /** Server name of the TLS handshake. Over TLS a request without one reaches only listeners without hostname. */
+  /** Server name of the TLS handshake. Absent is the host that a request asks for, as every client of TLS names it; empty is none. */
   readonly sni?: string;
   /** Chooses among weighted backends and mirrors: 0 to 2^64-1. Absent is random. */
   readonly pick?: bigint | number;

@@ -177,9 +177,12 @@ impl Spot {
         let (place, listener) = found.as_ref().map_err(String::as_str)?.to_owned();
         let hosts = head.fields().iter().filter(|(name, _)| name.eq_ignore_ascii_case(header::HOST.as_str().as_bytes()));
         let authority = Authority::reconcile(given, head.host.into_iter().chain(hosts.map(|(_, value)| *value)), self.version);
-        let sni = head.sni.map(latin::ascii_or_refused);
+        // An empty name is none.
+        let sni = head.sni.filter(|name| !name.is_empty()).map(latin::ascii_or_refused);
         let arrival = Arrival { place, sni, listener };
-        Ok(ask(&self.held.table, Request { arrival, method, scheme, authority, target, headers: head.fields() }))
+        let table = &self.held.table;
+        let request = Request { arrival, method, scheme, authority, target, headers: head.fields() };
+        Ok(ask(table, if head.sni.is_none() { table.assume_sni(request) } else { request }))
     }
 }
 

@@ -60,7 +60,7 @@ function asked(request) {
   const { method, target, headers, authority, no_authority, scheme, gateway, port, service, client, sni, listener, listener_set, pick } = request;
   const fields = headers.filter(([name]) => name.toLowerCase() !== "host" || authority !== undefined);
   if (no_authority === "ambiguous") fields.push(["host", "a"], ["host", "b"]);
-  const options = { authority, scheme, gateway, port, service, client, sni, listener, listenerSet: listener_set, pick: BigInt(pick) };
+  const options = { authority, scheme, gateway, port, service, client, sni: sni ?? "", listener, listenerSet: listener_set, pick: BigInt(pick) };
   if (no_authority === "absent") options.httpVersion = "1.0";
   return [{ method, url: target, headers: fields }, options];
 }

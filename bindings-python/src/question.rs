@@ -1,5 +1,6 @@
 //! The arguments of a call as a question to the table.
 
+use gatewright::canonical::TargetForm;
 use gatewright::table::{ListenerId, PortId, PortProtocol};
 use gatewright::{Arrival, Authority, Headers as _, Pick, Place, Request, Table};
 use http::{HeaderName, Version, header};
@@ -117,7 +118,7 @@ impl<'a> Asked<'a> {
     pub(crate) fn at(&self, place: &Where<'a>, table: &Table, obvious: &Obvious) -> PyResult<Option<Request<'a, Octets<'a>>>> {
         let absolute = self.absolute();
         let tls = match (self.scheme, absolute) {
-            (Some(scheme), _) | (None, Some((scheme, _))) => scheme.eq_ignore_ascii_case("https"),
+            (Some(scheme), _) | (None, Some(scheme)) => scheme.eq_ignore_ascii_case("https"),
             (None, None) => false,
         };
         let protocol = if tls { PortProtocol::Tls } else { PortProtocol::Http };
@@ -132,35 +133,20 @@ impl<'a> Asked<'a> {
             Some(_) => Authority::Absent,
             None => Authority::reconcile(self.authority, self.headers.values(&HOST), version),
         };
-        let sni = match place.sni {
-            Some(name) => Some(name).filter(|name| !name.is_empty()),
-            None if listener.is_none() && is_tls(table, found) => match (absolute, authority) {
-                // What every client of TLS does: it names the host that it asks for.
-                (Some((_, named)), _) | (None, Authority::Given(named)) => std::str::from_utf8(named).ok(),
-                _ => None,
-            },
-            None => None,
-        };
+        let sni = place.sni.filter(|name| !name.is_empty());
         let arrival = Arrival { place: found, sni, listener };
-        Ok(Some(Request { arrival, method: self.method, scheme: self.scheme, authority, target: self.target, headers: self.headers }))
+        let request = Request { arrival, method: self.method, scheme: self.scheme, authority, target: self.target, headers: self.headers };
+        Ok(Some(if place.sni.is_none() { table.assume_sni(request) } else { request }))
     }
 
-    /// Scheme and authority of a target in absolute form.
+    /// The scheme of a target in absolute form.
     #[inline]
-    fn absolute(&self) -> Option<(&'a str, &'a [u8])> {
-        if self.target.first() == Some(&b'/') {
-            return None;
+    fn absolute(&self) -> Option<&'a str> {
+        match TargetForm::of(self.method, self.target) {
+            Ok(TargetForm::Absolute { scheme, .. }) => Some(scheme),
+            _ => None,
         }
-        let end = self.target.iter().position(|octet| *octet == b':')?;
-        let scheme = std::str::from_utf8(&self.target[..end]).ok()?;
-        let rest = self.target[end..].strip_prefix(b"://")?;
-        let end = rest.iter().position(|octet| matches!(octet, b'/' | b'?' | b'#' | b'\\')).unwrap_or(rest.len());
-        Some((scheme, &rest[..end]))
     }
-}
-
-fn is_tls(table: &Table, place: Place) -> bool {
-    matches!(place, Place::Port(id) if table.port(id).is_some_and(|port| port.protocol == PortProtocol::Tls))
 }
 
 /// The octets of a target or authority: `bytes`, or the UTF-8 of text.

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::{GatewayInfo, PortInfo, PortProtocol, Table};
+use crate::canonical::TargetForm;
+use crate::request::{Arrival, Authority, Place, Request};
 
 /// Why no port was chosen; its `Display` lists what there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +78,35 @@ impl Table {
             (None, _) => ports.iter().find(|port| port.protocol == protocol),
         };
         found.copied().ok_or_else(|| NoPort::UnknownPort { number, known: ports.iter().map(|port| port.number).collect() })
+    }
+
+    /// The request with the server name that a client of TLS gives, where nobody has told one: the host that it asks for.
+    /// For tools and bindings that do not see the handshake; a request to a port without TLS stays as it is.
+    ///
+    /// ```
+    /// # #[cfg(feature = "yaml")] {
+    /// use gatewright::{Arrival, Authority, Options, Request, compile, load};
+    ///
+    /// let manifests = "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: g}, spec: {gatewayClassName: any, \
+    ///     listeners: [{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: cert}]}}]}}";
+    /// let table = compile(&load::load_text("gateway.yaml", manifests).resources, &Options::default()).table;
+    /// let headers: [(&str, &str); 0] = [];
+    /// let arrival = Arrival::on(table.ports()[0].id);
+    /// let request = Request { arrival, method: "GET", scheme: None, authority: Authority::Absent, target: b"https://a.example/", headers: &headers };
+    /// assert_eq!(table.assume_sni(request).arrival.sni, Some("a.example"));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn assume_sni<'a, H: ?Sized>(&self, request: Request<'a, H>) -> Request<'a, H> {
+        let Arrival { place: Place::Port(id), sni: None, listener: None } = request.arrival else { return request };
+        if self.port(id).is_none_or(|port| port.protocol != PortProtocol::Tls) {
+            return request;
+        }
+        let named = match (TargetForm::of(request.method, request.target), request.authority) {
+            (Ok(TargetForm::Absolute { authority, .. }), _) | (_, Authority::Given(authority)) => authority,
+            _ => return request,
+        };
+        Request { arrival: Arrival { sni: std::str::from_utf8(named).ok(), ..request.arrival }, ..request }
     }
 
     /// The Gateway `namespace/name`, or the only one.
