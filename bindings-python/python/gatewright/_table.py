@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timezone
-from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict, Union, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypedDict, TypeVar, Union, overload
 
 from . import _gatewright
 from ._gatewright import Forward, Redirect, Respond
@@ -201,6 +200,35 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _gatewright.reseed(int.from_bytes(os.urandom(8), "little")))
 
 
+T = TypeVar("T")
+
+
+class _Once(Generic[T]):
+    """A property that is computed once.
+
+    That of ``functools`` has a lock until Python 3.12, which a process that is forked meanwhile finds locked for ever. Here two
+    threads may compute it at the same time, to the same result.
+    """
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, table: None, owner: type) -> _Once[T]: ...
+    @overload
+    def __get__(self, table: object, owner: type) -> T: ...
+    def __get__(self, table: object | None, owner: type) -> T | _Once[T]:
+        if table is None:
+            return self
+        # The next time the attribute is found before this.
+        found: T = vars(table).setdefault(self._name, self._compute(table))
+        return found
+
+
 class Table(_gatewright.Table):
     """A compiled table: immutable, and free to be shared between threads and, by pickle, between processes.
 
@@ -379,48 +407,48 @@ class Table(_gatewright.Table):
         """What a notebook shows."""
         return html(self.routing)
 
-    @cached_property
+    @_Once
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """The findings about the manifests, those of reading them first."""
         return tuple(Diagnostic._of(data, text) for data, text in self._diagnostics())
 
-    @cached_property
+    @_Once
     def status(self) -> dict[str, list[dict[str, Any]]]:
         """The status of every object as in the CRDs, by kind: ``gateways``, ``httpRoutes``, …, each a list of ``object`` and
         ``status``."""
         return self._status()
 
-    @cached_property
+    @_Once
     def conditions(self) -> tuple[Condition, ...]:
         """Every condition of every object, listener and parent."""
         return tuple(_conditions(self.status))
 
-    @cached_property
+    @_Once
     def gateways(self) -> tuple[Gateway, ...]:
         """The Gateways that are served."""
         return tuple(Gateway(about["namespace"], about["name"], tuple(ports)) for about, ports in self._all_names["gateways"])
 
-    @cached_property
+    @_Once
     def listeners(self) -> tuple[Listener, ...]:
         """The listeners that are served."""
         return tuple(Listener(gateway, ObjectRef._of(owner), *rest) for gateway, owner, *rest in self._all_names["listeners"])
 
-    @cached_property
+    @_Once
     def routes(self) -> tuple[ObjectRef, ...]:
         """The routes that take part."""
         return all_of("ObjectRef", self._all_names["routes"])
 
-    @cached_property
+    @_Once
     def backends(self) -> tuple[Backend, ...]:
         """The backends that requests may go to."""
         return tuple(self._all_names["backends"])
 
-    @cached_property
+    @_Once
     def routing(self) -> tuple[RoutingRow, ...]:
         """The whole table in the order in which it decides."""
         return all_of("RoutingRow", self._routing())
 
-    @cached_property
+    @_Once
     def _all_names(self) -> dict[str, Any]:
         return self._names()
 
