@@ -177,5 +177,5 @@ impl Guard<'_> {
 
 /// Whether the client speaks gRPC.
 pub(in crate::proxy) fn is_grpc(request: &Parts) -> bool {
-    request.headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    apply::is_grpc(&request.headers)
 }
