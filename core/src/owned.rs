@@ -18,7 +18,7 @@ use crate::table::{BackendId, ListenerId, Table};
 #[cfg(feature = "session")]
 type Keys = Option<(crate::session::SessionKeys, u64)>;
 #[cfg(not(feature = "session"))]
-type Keys = ();
+type Keys = Option<std::convert::Infallible>;
 
 /// A decision that owns what it needs, its table included.
 ///
@@ -106,7 +106,7 @@ struct Again {
 impl Table {
     /// [`decide`](Self::decide), and the decision borrows nothing. Allocates once for what most rules do.
     pub fn decide_owned<H: Headers + ?Sized>(&self, request: &Request<'_, H>, pick: Pick) -> OwnedDecision {
-        self.own(&self.decide(request, pick), request, pick, Keys::default())
+        self.own(&self.decide(request, pick), request, pick, None)
     }
 
     /// [`decide_with_sessions`](Self::decide_with_sessions), and the decision borrows nothing.
