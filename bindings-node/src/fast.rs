@@ -29,8 +29,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 mod flag {
     /// The target to forward is the one that came, octet for octet.
     pub(super) const TARGET_AS_SENT: u32 = 1;
-    /// Nothing else is to be done than to send the request on: no edits, mirrors, timeouts, retries, session, authorization
-    /// or extensions. What the numbers do not say is the same for every such decision of this match and backend.
+    /// Nothing else is to be done than to send the request on. What the numbers do not say is the same for every such decision of this match and backend.
     pub(super) const PLAIN: u32 = 2;
 }
 
@@ -70,17 +69,7 @@ fn describe(decision: &Decision<'_>, sent: &[u8], numbers: &mut Numbers) -> i32 
             if !forward.target.is_rewritten() && second.is_empty() && len == sent.len() && sent.starts_with(first.as_bytes()) {
                 *flags |= flag::TARGET_AS_SENT;
             }
-            let edits = forward.request_headers.modifiers().chain(forward.response.headers().modifiers());
-            let plain = edits.into_iter().all(|m| m.set().is_empty() && m.add().is_empty() && m.remove().is_empty())
-                && forward.response.cors().is_none()
-                && forward.mirrors.iter().next().is_none()
-                && forward.timeouts.request.is_none()
-                && forward.timeouts.backend_request.is_none()
-                && forward.retry.is_none()
-                && forward.session.is_none()
-                && forward.auth.is_none()
-                && forward.extensions.is_empty();
-            if plain {
+            if forward.is_plain() {
                 *flags |= flag::PLAIN;
             }
             kind::FORWARD
