@@ -113,7 +113,7 @@ def test_the_scheme_of_the_listener(table: Table) -> None:
         ({"client": "a\r\nb: c"}, ValueError, "client is an address"),
         ({"client": "é"}, ValueError, "client is an address"),
         ({"client": "::1", "scheme": "ws"}, ValueError, "http or https, found `ws`"),
-        ({"client": b"::1"}, TypeError, "client"),
+        ({"client": b"::1"}, TypeError, "str"),
     ],
 )
 def test_what_cannot_be_told(secure: Table, keywords: dict[str, Any], error: type[Exception], words: str) -> None:
