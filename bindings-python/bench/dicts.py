@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote_plus
 
 
 class Dicts:
@@ -58,6 +59,8 @@ class Dicts:
 
     @staticmethod
     def has(query: str, wanted: list[tuple[str, str]]) -> bool:
+        if "%" in query or "+" in query:
+            query = "&".join(f"{unquote_plus(n)}={unquote_plus(v)}" for n, _, v in (pair.partition("=") for pair in query.split("&")))
         given: dict[str, str] = {}
         for pair in query.split("&"):
             name, _, value = pair.partition("=")
