@@ -12,7 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gatewright
+import httpx
+import pytest
 import uvicorn
+from gatewright.asgi import WITHOUT_FEATURES, Gateway
 
 #: Seconds that something may take that is to happen at all.
 SOON = 20.0
@@ -204,3 +208,36 @@ spec:
   parentRefs: [{{name: gateway}}]
   rules: {rules}
 """
+
+
+#: A rule that sends everything to one backend.
+WEB = "[{backendRefs: [{name: web, port: 80}]}]"
+LIMIT = httpx.Timeout(SOON)
+
+
+@contextlib.contextmanager
+def gateway(manifests: Any, backend: Any = None, server: str = "uvicorn", **options: Any) -> Iterator[str]:
+    """A gateway in front of a backend: the address, or a mapping for ``resolve``."""
+    table = gatewright.compile(manifests, without_features=WITHOUT_FEATURES) if isinstance(manifests, str) else manifests
+    if backend is not None:
+        options["resolve"] = backend if isinstance(backend, dict) else {"default/web:80": backend}
+    with serve(Gateway(table, **options), server) as address:
+        yield f"http://{address}"
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[str]:
+    with serve(echo) as address:
+        yield address
+
+
+@pytest.fixture(params=["uvicorn", "hypercorn"])
+def server(request: Any) -> str:
+    return str(request.param)
+
+
+def in_pieces() -> Iterator[bytes]:
+    yield b"in "
+    # What comes in one piece is known as a whole.
+    time.sleep(0.3)
+    yield b"pieces"
