@@ -3,13 +3,16 @@
 //! A decision carries small ids; the [`Table`](crate::Table) turns them into names. Carrying it out is the
 //! work of [`apply`](crate::apply).
 
+mod reason;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::canonical::{KnownFields, Refusal, of_one_hop};
+pub use self::reason::{GrpcStatus, Reason};
+use crate::canonical::{KnownFields, of_one_hop};
 use crate::diagnostic::ObjectRef;
 use crate::model::auth::ExternalAuth;
 use crate::model::cors::Cors;
@@ -225,195 +228,6 @@ impl<'a> Extensions<'a> {
     /// All of them, in the order in which they run.
     pub fn iter(&self) -> impl Iterator<Item = &'a ObjectRef> + use<'a> {
         self.all.into_iter().flatten()
-    }
-}
-
-/// Why a request is answered without a backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The request breaks a rule of the canonical form; the refusal names it: 400, 405, 414 or 501.
-    Refused(Refusal),
-    /// No listener of the port accepts the host: 404 ([L-21]).
-    NoListener,
-    /// No match of the listener holds: 404 ([M-17]).
-    NoRoute,
-    /// The connection's listener is not the one for this host: 421 ([L-24]).
-    Misdirected,
-    /// The rule has no backend and no filter that answers: 500 ([B-5]).
-    NoBackends,
-    /// The chosen backendRef is invalid: 500 ([B-4]).
-    InvalidBackend,
-    /// All weights are zero: 500 ([B-3]).
-    ZeroWeights,
-    /// The chosen backend has no ready endpoint: 503 ([B-8]).
-    NoEndpoints,
-    /// A filter cannot be resolved and must not be skipped: 500 ([F-60]).
-    UnresolvedFilter,
-    /// The rule is invalid in a way that must not widen access: 500 ([U-29]).
-    InvalidRule,
-    /// A CORS preflight, answered here: 204 ([C-1]).
-    CorsPreflight,
-}
-
-impl Reason {
-    /// The status for an HTTP client.
-    pub fn status(self) -> StatusCode {
-        match self {
-            Self::Refused(refusal) => refusal.status(),
-            Self::NoListener | Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            Self::NoEndpoints => StatusCode::SERVICE_UNAVAILABLE,
-            Self::CorsPreflight => StatusCode::NO_CONTENT,
-            Self::NoBackends | Self::InvalidBackend | Self::ZeroWeights | Self::UnresolvedFilter | Self::InvalidRule => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-        }
-    }
-
-    /// The status for a client of gRPC ([G-10]); `None` where only the HTTP status says what to do.
-    pub fn grpc_status(self) -> Option<GrpcStatus> {
-        match self {
-            Self::Refused(_) => Some(GrpcStatus::Internal),
-            Self::NoListener | Self::NoRoute => Some(GrpcStatus::Unimplemented),
-            // The client is to try again on another connection (RFC 9110 15.5.20).
-            Self::Misdirected | Self::CorsPreflight => None,
-            _ => Some(GrpcStatus::Unavailable),
-        }
-    }
-
-    /// A stable word for logs, metrics and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused(refusal) => refusal.as_str(),
-            Self::NoListener => "NoListener",
-            Self::NoRoute => "NoRoute",
-            Self::Misdirected => "Misdirected",
-            Self::NoBackends => "NoBackends",
-            Self::InvalidBackend => "InvalidBackend",
-            Self::ZeroWeights => "ZeroWeights",
-            Self::NoEndpoints => "NoEndpoints",
-            Self::UnresolvedFilter => "UnresolvedFilter",
-            Self::InvalidRule => "InvalidRule",
-            Self::CorsPreflight => "CorsPreflight",
-        }
-    }
-}
-
-/// A sentence for a person.
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused(refusal) => return refusal.fmt(f),
-            Self::NoListener => "no listener of the port accepts this host",
-            Self::NoRoute => "no route matches",
-            Self::Misdirected => "the connection belongs to another listener than this host",
-            Self::NoBackends => "the rule has no backend and no filter that answers",
-            Self::InvalidBackend => "the chosen backendRef is invalid",
-            Self::ZeroWeights => "all weights of the rule are zero",
-            Self::NoEndpoints => "the chosen backend has no ready endpoint",
-            Self::UnresolvedFilter => "a filter of the rule cannot be resolved",
-            Self::InvalidRule => "the rule is invalid and fails closed",
-            Self::CorsPreflight => "CORS preflight answered by the gateway",
-        })
-    }
-}
-
-/// A gRPC status code that this library, or a filter of the embedding program, answers with: every one but that of success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GrpcStatus {
-    /// 1: the client has given up.
-    Cancelled,
-    /// 2: nobody knows what.
-    Unknown,
-    /// 3: what the client asks makes no sense.
-    InvalidArgument,
-    /// 4: it took too long.
-    DeadlineExceeded,
-    /// 5: what is asked for is not there.
-    NotFound,
-    /// 6: what is to be made is there.
-    AlreadyExists,
-    /// 7: an authorization service says no.
-    PermissionDenied,
-    /// 8: the client has had its share.
-    ResourceExhausted,
-    /// 9: not in this state.
-    FailedPrecondition,
-    /// 10: something else came in between.
-    Aborted,
-    /// 11: beyond the end.
-    OutOfRange,
-    /// 12: no such method.
-    Unimplemented,
-    /// 13: the request is malformed.
-    Internal,
-    /// 14: no backend can answer.
-    Unavailable,
-    /// 15: data is lost or broken.
-    DataLoss,
-    /// 16: the client has not shown who it is.
-    Unauthenticated,
-}
-
-impl GrpcStatus {
-    const ALL: [Self; 16] = [
-        Self::Cancelled,
-        Self::Unknown,
-        Self::InvalidArgument,
-        Self::DeadlineExceeded,
-        Self::NotFound,
-        Self::AlreadyExists,
-        Self::PermissionDenied,
-        Self::ResourceExhausted,
-        Self::FailedPrecondition,
-        Self::Aborted,
-        Self::OutOfRange,
-        Self::Unimplemented,
-        Self::Internal,
-        Self::Unavailable,
-        Self::DataLoss,
-        Self::Unauthenticated,
-    ];
-
-    /// The status with this number; `None` for 0, which is no failure, and for what gRPC does not define.
-    ///
-    /// ```
-    /// use gatewright::decision::GrpcStatus;
-    ///
-    /// assert_eq!(GrpcStatus::from_code(14), Some(GrpcStatus::Unavailable));
-    /// assert_eq!(GrpcStatus::from_code(0), None);
-    /// ```
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.code() == code)
-    }
-
-    /// What a failure of the gateway with this HTTP status is for a gRPC client: 14 for those of the server, else 13.
-    pub fn of_failure(status: StatusCode) -> Self {
-        if status.is_server_error() { Self::Unavailable } else { Self::Internal }
-    }
-
-    /// The number on the wire.
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Cancelled => 1,
-            Self::Unknown => 2,
-            Self::InvalidArgument => 3,
-            Self::DeadlineExceeded => 4,
-            Self::NotFound => 5,
-            Self::AlreadyExists => 6,
-            Self::PermissionDenied => 7,
-            Self::ResourceExhausted => 8,
-            Self::FailedPrecondition => 9,
-            Self::Aborted => 10,
-            Self::OutOfRange => 11,
-            Self::Unimplemented => 12,
-            Self::Internal => 13,
-            Self::Unavailable => 14,
-            Self::DataLoss => 15,
-            Self::Unauthenticated => 16,
-        }
     }
 }
 

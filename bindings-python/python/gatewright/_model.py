@@ -356,17 +356,9 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class RoutingRow(_Data):
+class RoutingRow(Match):
     """A match of the table at one hostname of one listener, and what it does."""
 
-    gateway: str = ""
-    listener: str = ""
-    listener_set: str | None = None
-    service: str | None = None
-    route: ObjectRef = ObjectRef()
-    rule: int = 0
-    rule_name: str | None = None
-    match: int = 0
     #: 0 in a mesh.
     port: int = 0
     #: ``*`` is any.
@@ -391,17 +383,9 @@ class Verdict(_Data):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate(_Data):
+class Candidate(Match):
     """A match that could have won."""
 
-    gateway: str = ""
-    listener: str = ""
-    listener_set: str | None = None
-    service: str | None = None
-    route: ObjectRef = ObjectRef()
-    rule: int = 0
-    rule_name: str | None = None
-    match: int = 0
     hostname: str = "*"
     conditions: str = ""
     verdict: Verdict = Verdict()
